@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the commands share: their table's row, their options, and the one place
+ * that reports. A command file parses, calls the library, and reports once.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+/* Exit statuses of every command. */
+enum {
+    MOSE_EXIT_DONE = 0,
+    MOSE_EXIT_FAILED = 1, /* refused or failed; the reason is on stderr */
+    MOSE_EXIT_USAGE = 2,  /* wrong use */
+};
+
+typedef struct {
+    const char *name;
+    const char *arguments; /* "NAME [OPTIONS]", for the usage line */
+    const char *summary;   /* one line */
+    int (*run)(int argc, char **argv);
+} MoseCommand;
+
+/* The commands, ended by a row without a name (main.c). */
+extern const MoseCommand mose_commands[];
+
+/*
+ * Parse @argv with @entries (may be NULL) and the options that every command
+ * has (--help, --json). What is left must be between @min and @max words
+ * (@max < 0: no limit). Returns FALSE when the command is over, with *@ret as
+ * its exit status (an error of use, reported). The row of mose_commands with
+ * the name argv[0] gives the usage line.
+ */
+gboolean mose_cli_parse(int *argc, char ***argv, const GOptionEntry *entries, int min,
+                        int max, int *ret);
+
+/* TRUE when --json was given. */
+gboolean mose_cli_json(void);
+
+/* Print @error with the next step to take (`hint` may be NULL); returns
+ * MOSE_EXIT_FAILED. With --json the error is an object on standard output. */
+int mose_cli_fail(const GError *error, const char *hint);
+
+/* Print a JSON object that was built with @builder, and a newline. */
+void mose_cli_print_json(JsonBuilder *builder);
+
+/* One function a command, in the file of its name. */
+int mose_cmd_host(int argc, char **argv);
+int mose_cmd_run(int argc, char **argv);
+int mose_cmd_list(int argc, char **argv);
+int mose_cmd_status(int argc, char **argv);
+int mose_cmd_stop(int argc, char **argv);
+int mose_cmd_check(int argc, char **argv);
+int mose_cmd_emulate(int argc, char **argv);
+int mose_cmd_virtualize(int argc, char **argv);
+int mose_cmd_stream(int argc, char **argv);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The device part of one migration stream as a document that rules change.
+ *
+ * A document holds the device sections (QEMU_VM_SECTION_FULL and
+ * what follows RAM) of one stream, parsed by the JSON description (vmdesc) at
+ * its end. It does no I/O. An untouched document serialises to the very bytes
+ * it was parsed from.
+ *
+ * Fields are named by path: "env.tsc", "env.regs[3]", "apic/x" is not a path
+ * but section "apic", field "x". A field of a nested struct is
+ * "timer.expiry" when the outer field is "timer"; array elements take [i].
+ * Integers are big-endian on the wire; get and set convert.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct MoseDoc MoseDoc;
+typedef struct MoseSection MoseSection;
+
+/* Device sections in stream order. Pointers stay valid until the section is
+ * dropped or the document freed. */
+guint mose_doc_n_sections(const MoseDoc *doc);
+MoseSection *mose_doc_section(const MoseDoc *doc, guint i);
+
+/* The section @name with @instance, or NULL. */
+MoseSection *mose_doc_find(const MoseDoc *doc, const char *name, guint32 instance);
+
+/* Take a section out of the stream and its description. */
+void mose_doc_drop(MoseDoc *doc, MoseSection *section);
+
+/*
+ * Add a section at the end of the device part with an unused section id and no
+ * fields yet; returns it (owned by @doc).
+ */
+MoseSection *mose_doc_add(MoseDoc *doc, const char *name, guint32 instance,
+                          guint32 version);
+
+const char *mose_section_name(const MoseSection *section);
+guint32 mose_section_instance(const MoseSection *section);
+guint32 mose_section_version(const MoseSection *section);
+
+/* Whether the field at @path exists. Subsection fields:
+ * mose_section_subsection() first, then the same calls on what it returns. */
+gboolean mose_section_has(const MoseSection *section, const char *path);
+
+/*
+ * Unsigned value of the field at @path (size 1, 2, 4 or 8 bytes; a signed field
+ * is not sign-extended). Errors: NOT_FOUND, STREAM (size), each naming section,
+ * path and stream offset.
+ */
+gboolean mose_section_get(const MoseSection *section, const char *path, guint64 *ret,
+                          GError **error);
+/* Set it. A value that does not fit the field's size is an INVALID error. */
+gboolean mose_section_set(MoseSection *section, const char *path, guint64 value,
+                          GError **error);
+
+/* Bytes of a field of any size (borrowed until the next change). */
+const guint8 *mose_section_bytes(const MoseSection *section, const char *path,
+                                 gsize *ret_len, GError **error);
+gboolean mose_section_set_bytes(MoseSection *section, const char *path,
+                                const void *data, gsize len, GError **error);
+
+/* Append a field to a section made by mose_doc_add() or
+ * mose_section_add_subsection(); @size is 1, 2, 4 or 8. @type is QEMU's name
+ * for it in the vmdesc ("uint64", "bool", ...). */
+void mose_section_append(MoseSection *section, const char *field, const char *type,
+                         gsize size, guint64 value);
+
+/*
+ * The subsection @name ("cpu/tsc_khz") anywhere in @section, or NULL. It is
+ * read and changed with the mose_section_*() calls of fields.
+ */
+MoseSection *mose_section_subsection(MoseSection *section, const char *name);
+void mose_section_drop_subsection(MoseSection *section, const char *name);
+/* Add an empty subsection at the end of @section. */
+MoseSection *mose_section_add_subsection(MoseSection *section, const char *name,
+                                         guint32 version);

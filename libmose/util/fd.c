@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Owned descriptors and complete writes. */
+#include "util/fd.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "util/error.h"
+
+void
+mose_fd_close(MoseFd fd)
+{
+    int saved_errno = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved_errno;
+}
+
+gboolean
+mose_fd_write_all(int fd, const void *data, gsize len, const char *what, GError **error)
+{
+    const char *p = data;
+
+    while (len > 0) {
+        ssize_t n = write(fd, p, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            mose_error_set_errno(error, errno, "cannot write %s", what);
+            return FALSE;
+        }
+        p += n;
+        len -= n;
+    }
+    return TRUE;
+}
