@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Options that every command has, and the one place that reports. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/error.h"
+
+static gboolean json_wanted;
+
+static const GOptionEntry common_entries[] = {
+    { "json", 0, 0, G_OPTION_ARG_NONE, &json_wanted, "print one JSON object", NULL },
+    { NULL },
+};
+
+static const MoseCommand *
+command_by_name(const char *name)
+{
+    for (const MoseCommand *c = mose_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+gboolean
+mose_cli_parse(int *argc, char ***argv, const GOptionEntry *entries, int min, int max,
+               int *ret)
+{
+    const char *name = (*argv)[0];
+    const MoseCommand *command = command_by_name(name);
+    g_autofree char *prgname = g_strdup_printf("mose %s", name);
+    g_autoptr(GOptionContext) context = g_option_context_new(command->arguments);
+    g_autoptr(GError) error = NULL;
+
+    g_set_prgname(prgname);
+    g_option_context_set_summary(context, command->summary);
+    if (entries)
+        g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, common_entries, NULL);
+
+    *ret = MOSE_EXIT_USAGE;
+    if (!g_option_context_parse(context, argc, argv, &error)) {
+        fprintf(stderr, "%s: %s; `%s --help` tells how\n", prgname, error->message,
+                prgname);
+        return FALSE;
+    }
+    if (*argc - 1 < min || (max >= 0 && *argc - 1 > max)) {
+        fprintf(stderr, "usage: %s %s; `%s --help` tells more\n", prgname,
+                command->arguments, prgname);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+mose_cli_json(void)
+{
+    return json_wanted;
+}
+
+int
+mose_cli_fail(const GError *error, const char *hint)
+{
+    if (json_wanted) {
+        g_autoptr(JsonBuilder) builder = json_builder_new();
+        int code = error->domain == MOSE_ERROR ? error->code : MOSE_ERROR_FAILED;
+
+        json_builder_begin_object(builder);
+        json_builder_set_member_name(builder, "error");
+        json_builder_begin_object(builder);
+        json_builder_set_member_name(builder, "code");
+        json_builder_add_string_value(builder, mose_error_code_name(code));
+        json_builder_set_member_name(builder, "message");
+        json_builder_add_string_value(builder, error->message);
+        if (hint) {
+            json_builder_set_member_name(builder, "hint");
+            json_builder_add_string_value(builder, hint);
+        }
+        json_builder_end_object(builder);
+        json_builder_end_object(builder);
+        mose_cli_print_json(builder);
+    } else {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), error->message);
+        if (hint)
+            fprintf(stderr, "%s\n", hint);
+    }
+    return MOSE_EXIT_FAILED;
+}
+
+void
+mose_cli_print_json(JsonBuilder *builder)
+{
+    g_autoptr(JsonNode) root = json_builder_get_root(builder);
+    g_autofree char *text = json_to_string(root, TRUE);
+
+    puts(text);
+}
