@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Processes by pidfd; see process.h. */
+#include "util/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/error.h"
+#include "util/fd.h"
+
+#define KILL_WAIT_MS 10000
+
+/* Runs in the child between fork and exec: async-signal-safe calls only. */
+static void
+child_setup(gpointer data)
+{
+    setsid();
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static MoseProcess *
+process_for_child(pid_t pid, GError **error)
+{
+    g_autoptr(MoseProcess) process = g_new0(MoseProcess, 1);
+
+    process->pid = pid;
+    process->pidfd = pidfd_open(pid, 0);
+    process->start_time = mose_process_start_time(pid);
+    if (process->pidfd < 0) {
+        mose_error_set_errno(error, errno, "cannot open pid %d", (int)pid);
+        return NULL;
+    }
+    return g_steal_pointer(&process);
+}
+
+MoseProcess *
+mose_process_spawn(const char *const *argv, const char *cwd, const char *log,
+                   const MoseInheritedFd *fds, gsize n_fds, GError **error)
+{
+    g_auto(MoseFd) log_fd =
+        open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    g_auto(MoseFd) null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_autofree int *sources = g_new(int, n_fds);
+    g_autofree int *targets = g_new(int, n_fds);
+    g_autoptr(GError) cause = NULL;
+    GPid pid;
+
+    if (log_fd < 0 || null_fd < 0) {
+        mose_error_set_errno(error, errno, "cannot open %s", log);
+        return NULL;
+    }
+    for (gsize i = 0; i < n_fds; i++) {
+        sources[i] = fds[i].fd;
+        targets[i] = fds[i].number;
+    }
+    if (!g_spawn_async_with_pipes_and_fds(
+            cwd, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
+            NULL, null_fd, log_fd, log_fd, sources, targets, n_fds, &pid, NULL, NULL,
+            NULL, &cause)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "cannot start %s: %s", argv[0],
+                    cause->message);
+        return NULL;
+    }
+    return process_for_child(pid, error);
+}
+
+MoseProcess *
+mose_process_open(pid_t pid, guint64 start_time, GError **error)
+{
+    g_autoptr(MoseProcess) process = g_new0(MoseProcess, 1);
+
+    process->pid = pid;
+    process->start_time = start_time;
+    process->pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    /* In this order: a pid that was taken over before the open shows here. */
+    if (process->pidfd < 0 || start_time == 0 ||
+        mose_process_start_time(pid) != start_time) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "process %d (started at tick %" G_GUINT64_FORMAT ") is gone",
+                    (int)pid, start_time);
+        return NULL;
+    }
+    return g_steal_pointer(&process);
+}
+
+void
+mose_process_free(MoseProcess *process)
+{
+    if (!process)
+        return;
+    mose_fd_close(process->pidfd);
+    g_free(process);
+}
+
+gboolean
+mose_process_alive(const MoseProcess *process)
+{
+    return !mose_process_wait(process, 0);
+}
+
+gboolean
+mose_process_wait(const MoseProcess *process, int timeout_ms)
+{
+    struct pollfd fd = { process->pidfd, POLLIN, 0 };
+    gint64 deadline = g_get_monotonic_time() + timeout_ms * (gint64)1000;
+    int n;
+
+    do {
+        gint64 left = deadline - g_get_monotonic_time();
+
+        n = poll(&fd, 1, left > 0 ? (int)((left + 999) / 1000) : 0);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return FALSE;
+    /* Reap it where it is our child, so that it leaves no zombie. */
+    waitid(P_PIDFD, process->pidfd, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
+    return TRUE;
+}
+
+gboolean
+mose_process_kill(const MoseProcess *process)
+{
+    pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
+    return mose_process_wait(process, KILL_WAIT_MS);
+}
+
+int
+mose_process_get_fd(const MoseProcess *process, int number, GError **error)
+{
+    int fd = pidfd_getfd(process->pidfd, number, 0);
+
+    if (fd < 0)
+        mose_error_set_errno(error, errno,
+                             "cannot take descriptor %d out of process %d "
+                             "(it needs the rights of ptrace)",
+                             number, (int)process->pid);
+    return fd;
+}
+
+guint64
+mose_process_start_time(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) fields = NULL;
+    char *rest;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    /* The second field, the name in parentheses, may hold anything. */
+    rest = strrchr(text, ')');
+    if (!rest || rest[1] == '\0')
+        return 0;
+    fields = g_strsplit(rest + 2, " ", -1);
+    if (g_strv_length(fields) < 20 || fields[0][0] == 'Z')
+        return 0;
+    return g_ascii_strtoull(fields[19], NULL, 10);
+}
+
+char *
+mose_boot_id(void)
+{
+    char *text = NULL;
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL))
+        return g_strdup("unknown");
+    return g_strstrip(text);
+}
+
+char *
+mose_log_tail(const char *log, goffset offset, gsize max)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *valid = NULL;
+    gsize len;
+
+    if (!g_file_get_contents(log, &text, &len, NULL) || (goffset)len <= offset)
+        return g_strdup("");
+    if (len - offset > max)
+        offset = len - max;
+    valid = g_utf8_make_valid(text + offset, len - offset);
+    return g_strdup(g_strstrip(valid));
+}
+
+goffset
+mose_log_size(const char *log)
+{
+    struct stat st;
+
+    return stat(log, &st) == 0 ? st.st_size : 0;
+}
