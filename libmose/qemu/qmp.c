@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <gio/gunixfdmessage.h>
+#include <glib/gstdio.h>
 #include <poll.h>
 #include <string.h>
 
@@ -49,9 +50,10 @@ static char *
 next_line(MoseQmp *qmp)
 {
     guint8 *start = qmp->input->data;
-    guint8 *end = qmp->input->len > qmp->scanned
-                      ? memchr(start + qmp->scanned, '\n', qmp->input->len - qmp->scanned)
-                      : NULL;
+    guint8 *end =
+        qmp->input->len > qmp->scanned
+            ? memchr(start + qmp->scanned, '\n', qmp->input->len - qmp->scanned)
+            : NULL;
     char *line;
 
     if (!end) {
@@ -285,7 +287,8 @@ execute_with_fd(MoseQmp *qmp, const char *command, JsonObject *arguments, int fd
 }
 
 JsonNode *
-mose_qmp_execute(MoseQmp *qmp, const char *command, JsonObject *arguments, GError **error)
+mose_qmp_execute(MoseQmp *qmp, const char *command, JsonObject *arguments,
+                 GError **error)
 {
     return execute_with_fd(qmp, command, arguments, -1, error);
 }
@@ -380,7 +383,8 @@ mose_qmp_wait(MoseQmp *qmp, MoseQmpMatch match, gpointer data, int timeout_ms, i
         JsonObject *message;
 
         if (qmp->dead)
-            return fail(qmp, MOSE_ERROR_CLOSED, "closed after an earlier failure", error);
+            return fail(qmp, MOSE_ERROR_CLOSED, "closed after an earlier failure",
+                        error);
         message = receive(qmp, deadline, also, error);
         if (!message)
             return FALSE;
@@ -406,7 +410,8 @@ mose_qmp_wait_event(MoseQmp *qmp, const char *name, int timeout_ms, int also,
 
     if (mose_qmp_wait(qmp, has_name, (gpointer)name, timeout_ms, also, ret, &cause))
         return TRUE;
-    g_propagate_prefixed_error(error, g_steal_pointer(&cause), "waiting for %s: ", name);
+    g_propagate_prefixed_error(error, g_steal_pointer(&cause),
+                               "waiting for %s: ", name);
     return FALSE;
 }
 

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-G_DEFINE_QUARK(mose-error-quark, mose_error)
+G_DEFINE_QUARK(mose - error - quark, mose_error)
 
 static const char *const code_names[] = {
     [MOSE_ERROR_FAILED] = "failed",
@@ -39,7 +39,6 @@ mose_error_set_errno(GError **error, int saved_errno, const char *format, ...)
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error(error, MOSE_ERROR,
-                resources ? MOSE_ERROR_RESOURCES : MOSE_ERROR_FAILED, "%s: %s", text,
-                g_strerror(saved_errno));
+    g_set_error(error, MOSE_ERROR, resources ? MOSE_ERROR_RESOURCES : MOSE_ERROR_FAILED,
+                "%s: %s", text, g_strerror(saved_errno));
 }

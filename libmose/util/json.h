@@ -16,7 +16,8 @@ JsonObject *mose_json_object(const char *name, ...) G_GNUC_NULL_TERMINATED;
 
 /* A member of @object as the wanted type, or the fallback where it is absent or
  * of another type. Strings, objects and arrays are borrowed. */
-const char *mose_json_string(JsonObject *object, const char *name, const char *fallback);
+const char *mose_json_string(JsonObject *object, const char *name,
+                             const char *fallback);
 gint64 mose_json_int(JsonObject *object, const char *name, gint64 fallback);
 gboolean mose_json_bool(JsonObject *object, const char *name, gboolean fallback);
 JsonObject *mose_json_child(JsonObject *object, const char *name);

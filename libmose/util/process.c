@@ -62,11 +62,11 @@ mose_process_spawn(const char *const *argv, const char *cwd, const char *log,
         targets[i] = fds[i].number;
     }
     if (!g_spawn_async_with_pipes_and_fds(
-            cwd, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
-            NULL, null_fd, log_fd, log_fd, sources, targets, n_fds, &pid, NULL, NULL,
-            NULL, &cause)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "cannot start %s: %s", argv[0],
-                    cause->message);
+            cwd, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD,
+            child_setup, NULL, null_fd, log_fd, log_fd, sources, targets, n_fds, &pid,
+            NULL, NULL, NULL, &cause)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "cannot start %s: %s",
+                    argv[0], cause->message);
         return NULL;
     }
     return process_for_child(pid, error);

@@ -29,8 +29,8 @@ typedef struct {
  * appended to the file @log. Nothing but @fds is inherited.
  */
 MoseProcess *mose_process_spawn(const char *const *argv, const char *cwd,
-                                const char *log, const MoseInheritedFd *fds, gsize n_fds,
-                                GError **error);
+                                const char *log, const MoseInheritedFd *fds,
+                                gsize n_fds, GError **error);
 
 /* The process @pid if it still is the one that started at @start_time; NULL
  * with NOT_FOUND otherwise. */

@@ -24,7 +24,8 @@ address_of(const char *path, struct sockaddr_un *addr, MoseFd *ret_dir, GError *
 
     *ret_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (*ret_dir < 0) {
-        mose_error_set_errno(error, errno, "cannot open the directory of socket %s", path);
+        mose_error_set_errno(error, errno, "cannot open the directory of socket %s",
+                             path);
         return FALSE;
     }
     addr->sun_family = AF_UNIX;
