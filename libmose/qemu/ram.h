@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest's RAM: a memfd of MOSE's, shared by whichever QEMU runs the guest.
+ *
+ * It has no name in any file system, so it is not bounded by /dev/shm and goes
+ * with its last user. QEMU maps it as memory-backend-file by way of
+ * /proc/self/fd; its memory-backend-memfd would be sent through the stream
+ * despite x-ignore-shared (measured, QEMU 10.0.2).
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "qemu/qmp.h"
+#include "util/process.h"
+
+/* The number under which each QEMU inherits the memfd. */
+#define MOSE_RAM_FD 3
+
+/*
+ * Create @size bytes of RAM for guest @name. Unless @overcommit, RESOURCES when
+ * the host (MemAvailable + SwapFree) or a cgroup above us (v1 and v2) has less.
+ */
+int mose_ram_create(const char *name, guint64 size, gboolean overcommit,
+                    GError **error);
+
+/* The RAM of a running QEMU of MOSE's, opened anew through /proc/PID/fd. */
+int mose_ram_open(const MoseProcess *process, GError **error);
+
+/* What the host can still give, in bytes; the smaller of memory and cgroups. */
+guint64 mose_ram_available(void);
+
+/* Where guest-physical addresses lie in the memfd. */
+typedef struct MoseRam MoseRam;
+
+/*
+ * Map @fd (which stays the caller's) for reading, laid out as the QEMU behind
+ * @qmp says (HMP `info mtree -f`, the first flat view of the memory address
+ * space).
+ */
+MoseRam *mose_ram_map(int fd, MoseQmp *qmp, GError **error);
+void mose_ram_free(MoseRam *ram);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRam, mose_ram_free)
+
+/* Copy @len bytes at guest-physical @address; FALSE where that is not all RAM. */
+gboolean mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len);
+
+/* Read the layout from the text of `info mtree -f` (for tests); the entries are
+ * MoseRamRange. */
+typedef struct {
+    guint64 address; /* guest-physical */
+    guint64 size;
+    guint64 offset; /* in the memfd */
+} MoseRamRange;
+GArray *mose_ram_layout_parse(const char *mtree);
