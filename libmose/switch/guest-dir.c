@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Directories, locks and whole files; see guest-dir.h. */
+#include "switch/guest-dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "switch/guest.h"
+#include "util/error.h"
+#include "util/fd.h"
+
+#define MAX_FILE (16 * 1024 * 1024)
+#define MAX_NAME 64
+
+gboolean
+mose_guest_dir_check(const char *dir, GError **error)
+{
+    g_auto(MoseFd) fd = open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT) {
+        g_autofree char *name = g_path_get_basename(dir);
+
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "no guest %s (no directory %s)", name, dir);
+        return FALSE;
+    }
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        mose_error_set_errno(error, errno, "cannot open %s", dir);
+        return FALSE;
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077)) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_INVALID,
+            "%s is not a directory of ours with mode 0700; MOSE trusts no other", dir);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Where the guests of this user live. */
+static char *
+runtime_path(GError **error)
+{
+    const char *own = g_getenv("MOSE_RUNTIME_DIR");
+    const char *xdg = g_getenv("XDG_RUNTIME_DIR");
+
+    if (own && *own) {
+        if (g_path_is_absolute(own))
+            return g_strdup(own);
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "MOSE_RUNTIME_DIR=%s is not an absolute path", own);
+        return NULL;
+    }
+    if (geteuid() == 0)
+        return g_strdup("/run/mose");
+    if (xdg && g_path_is_absolute(xdg))
+        return g_build_filename(xdg, "mose", NULL);
+    g_set_error(
+        error, MOSE_ERROR, MOSE_ERROR_INVALID,
+        "no XDG_RUNTIME_DIR, where guests are kept; log in through your system's "
+        "login manager, or set MOSE_RUNTIME_DIR to a directory of yours");
+    return NULL;
+}
+
+char *
+mose_runtime_dir(GError **error)
+{
+    g_autofree char *dir = runtime_path(error);
+
+    if (!dir)
+        return NULL;
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+        mose_error_set_errno(error, errno, "cannot make %s", dir);
+        return NULL;
+    }
+    return mose_guest_dir_check(dir, error) ? g_steal_pointer(&dir) : NULL;
+}
+
+gboolean
+mose_guest_name_valid(const char *name, GError **error)
+{
+    gsize len = strlen(name);
+    gboolean good = len > 0 && len <= MAX_NAME && g_ascii_isalnum(*name);
+
+    for (const char *p = name; good && *p; p++)
+        good = g_ascii_isalnum(*p) || *p == '.' || *p == '_' || *p == '-';
+    if (!good)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "'%s' is no name for a guest: letters, digits, '.', '_' and '-', a "
+                    "letter or digit first, at most %d",
+                    name, MAX_NAME);
+    return good;
+}
+
+static int
+compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char **
+mose_guest_names(GError **error)
+{
+    g_autofree char *runtime_dir = mose_runtime_dir(error);
+    g_autoptr(GPtrArray) names = NULL;
+    g_autoptr(GDir) dir = NULL;
+    const char *name;
+
+    if (!runtime_dir || !(dir = g_dir_open(runtime_dir, 0, error)))
+        return NULL;
+    names = g_ptr_array_new();
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(runtime_dir, name, "guest.json", NULL);
+
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+}
+
+static pid_t
+read_holder(int fd)
+{
+    char text[32] = "";
+
+    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+        return 0;
+    return atoi(text);
+}
+
+int
+mose_guest_dir_lock(const char *dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, "lock", NULL);
+    g_auto(MoseFd) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    g_autofree char *holder = g_strdup_printf("%d\n", (int)getpid());
+
+    if (fd < 0) {
+        mose_error_set_errno(error, errno, "cannot open %s", path);
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK)
+            g_set_error(
+                error, MOSE_ERROR, MOSE_ERROR_BUSY,
+                "another command (pid %d) is at work on this guest; wait for it",
+                (int)read_holder(fd));
+        else
+            mose_error_set_errno(error, errno, "cannot lock %s", path);
+        return -1;
+    }
+    /* For people only: the lock itself is the kernel's. */
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, holder, strlen(holder), 0) < 0)
+        g_debug("cannot write %s: %s", path, g_strerror(errno));
+    return mose_fd_steal(&fd);
+}
+
+char *
+mose_guest_dir_read(const char *path, GError **error)
+{
+    g_auto(MoseFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    g_autofree char *text = NULL;
+    struct stat st;
+    gsize done = 0;
+
+    if (fd < 0 && errno == ENOENT) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "no file %s", path);
+        return NULL;
+    }
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        mose_error_set_errno(error, errno, "cannot read %s", path);
+        return NULL;
+    }
+    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_size > MAX_FILE) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "%s is not a file of ours of sensible size", path);
+        return NULL;
+    }
+    text = g_malloc0(st.st_size + 1);
+    while (done < (gsize)st.st_size) {
+        ssize_t n = read(fd, text + done, st.st_size - done);
+
+        if (n <= 0)
+            break;
+        done += n;
+    }
+    return g_steal_pointer(&text);
+}
+
+gboolean
+mose_guest_dir_write(const char *path, const char *text, GError **error)
+{
+    g_autofree char *temporary = g_strdup_printf("%s.%d.new", path, (int)getpid());
+    g_auto(MoseFd) fd =
+        open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0) {
+        mose_error_set_errno(error, errno, "cannot make %s", temporary);
+        return FALSE;
+    }
+    if (!mose_fd_write_all(fd, text, strlen(text), temporary, error)) {
+        unlink(temporary);
+        return FALSE;
+    }
+    if (rename(temporary, path) < 0) {
+        mose_error_set_errno(error, errno, "cannot replace %s", path);
+        unlink(temporary);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+mose_guest_dir_clear(const char *dir, GError **error)
+{
+    g_autoptr(GDir) list = g_dir_open(dir, 0, error);
+    const char *name;
+
+    if (!list)
+        return FALSE;
+    while ((name = g_dir_read_name(list))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        if (strcmp(name, "lock") != 0 && unlink(path) < 0 && errno != ENOENT) {
+            mose_error_set_errno(error, errno, "cannot remove %s", path);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean
+mose_guest_dir_remove(const char *dir, GError **error)
+{
+    g_autofree char *lock = g_build_filename(dir, "lock", NULL);
+
+    if (!mose_guest_dir_clear(dir, error))
+        return FALSE;
+    if (unlink(lock) < 0 || rmdir(dir) < 0) {
+        mose_error_set_errno(error, errno, "cannot remove %s", dir);
+        return FALSE;
+    }
+    return TRUE;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files of a guest, handled so that nobody else can put theirs in their
+ * place: directories checked for owner and mode, no links followed, files
+ * replaced whole. What is in the files is guest.h's and journal.h's.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* @dir is a directory of ours with mode 0700, or an error (NOT_FOUND, INVALID). */
+gboolean mose_guest_dir_check(const char *dir, GError **error);
+
+/* Take the guest's lock; the descriptor holds it. BUSY names the holder's pid. */
+int mose_guest_dir_lock(const char *dir, GError **error);
+
+/* A whole text file, at most 16 MB. */
+char *mose_guest_dir_read(const char *path, GError **error);
+
+/* Replace @path by @text in one step. RESOURCES when the disk is full. */
+gboolean mose_guest_dir_write(const char *path, const char *text, GError **error);
+
+/* Remove all files but the lock; remove the directory itself too. */
+gboolean mose_guest_dir_clear(const char *dir, GError **error);
+gboolean mose_guest_dir_remove(const char *dir, GError **error);

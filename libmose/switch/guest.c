@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is known of one guest, read and written. Its directory: guest-dir.c. */
+#include "switch/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "switch/guest-dir.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/json.h"
+
+#define FORMAT 1
+#define CONNECT_TIMEOUT_MS 5000
+/* A guest that is switched all day keeps its last events only. */
+#define MAX_TIMELINE 500
+
+static gboolean
+read_state(MoseGuest *guest, JsonObject *object, GError **error)
+{
+    JsonObject *process = mose_json_child(object, "process");
+    JsonObject *spec = mose_json_child(object, "spec");
+    JsonArray *timeline = mose_json_array(object, "timeline");
+
+    if (mose_json_int(object, "format", 0) != FORMAT) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "format %" G_GINT64_FORMAT "; this MOSE reads %d",
+                    mose_json_int(object, "format", 0), FORMAT);
+        return FALSE;
+    }
+    g_clear_pointer(&guest->spec, mose_spec_free);
+    guest->spec = spec ? mose_spec_from_json(spec, error) : NULL;
+    if (spec && !guest->spec)
+        return FALSE;
+    if (!spec || !process || !timeline ||
+        !mose_side_from_name(mose_json_string(object, "side", NULL), &guest->side)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID, "it is not complete");
+        return FALSE;
+    }
+    guest->generation = mose_json_int(object, "generation", 0);
+    guest->pid = mose_json_int(process, "pid", 0);
+    guest->start_time = mose_json_int(process, "start-time", 0);
+    g_free(guest->machine_type);
+    guest->machine_type = g_strdup(mose_json_string(object, "machine-type", NULL));
+    g_free(guest->boot_id);
+    guest->boot_id = g_strdup(mose_json_string(object, "boot-id", ""));
+    g_clear_pointer(&guest->timeline, json_array_unref);
+    guest->timeline = json_array_ref(timeline);
+    return TRUE;
+}
+
+gboolean
+mose_guest_reload(MoseGuest *guest, GError **error)
+{
+    g_autofree char *path = g_build_filename(guest->dir, "guest.json", NULL);
+    g_autofree char *text = mose_guest_dir_read(path, error);
+    g_autoptr(JsonObject) object = NULL;
+
+    if (!text)
+        return FALSE;
+    object = mose_json_parse(text, -1, path, error);
+    if (!object)
+        return FALSE;
+    if (!read_state(guest, object, error)) {
+        g_prefix_error(error, "%s: ", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+mose_guest_save(MoseGuest *guest, GError **error)
+{
+    g_autofree char *path = g_build_filename(guest->dir, "guest.json", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(JsonObject) object =
+        mose_json_object("format", "i", (gint64)FORMAT, "spec", "o",
+                         mose_spec_to_json(guest->spec), "machine-type", "s",
+                         guest->machine_type, "side", "s", mose_side_name(guest->side),
+                         "generation", "i", (gint64)guest->generation, "process", "o",
+                         mose_json_object("pid", "i", (gint64)guest->pid, "start-time",
+                                          "i", (gint64)guest->start_time, NULL),
+                         "boot-id", "s", guest->boot_id, "timeline", "a",
+                         json_array_ref(guest->timeline), NULL);
+
+    text = mose_json_text(object, TRUE);
+    return mose_guest_dir_write(path, text, error);
+}
+
+static MoseGuest *
+guest_new(const char *name, const char *runtime_dir)
+{
+    MoseGuest *guest = g_new0(MoseGuest, 1);
+
+    guest->name = g_strdup(name);
+    guest->dir = g_build_filename(runtime_dir, name, NULL);
+    guest->lock_fd = -1;
+    guest->timeline = json_array_new();
+    guest->boot_id = mose_boot_id();
+    return guest;
+}
+
+void
+mose_guest_free(MoseGuest *guest)
+{
+    if (!guest)
+        return;
+    mose_guest_unlock(guest);
+    g_free(guest->name);
+    g_free(guest->dir);
+    g_free(guest->machine_type);
+    g_free(guest->boot_id);
+    mose_spec_free(guest->spec);
+    g_clear_pointer(&guest->timeline, json_array_unref);
+    g_free(guest);
+}
+
+void
+mose_guest_unlock(MoseGuest *guest)
+{
+    mose_fd_close(guest->lock_fd);
+    guest->lock_fd = -1;
+}
+
+MoseGuest *
+mose_guest_open(const char *name, MoseGuestAccess access, GError **error)
+{
+    g_autofree char *runtime_dir = NULL;
+    g_autoptr(MoseGuest) guest = NULL;
+
+    if (!mose_guest_name_valid(name, error) || !(runtime_dir = mose_runtime_dir(error)))
+        return NULL;
+    guest = guest_new(name, runtime_dir);
+    if (!mose_guest_dir_check(guest->dir, error))
+        return NULL;
+    if (access == MOSE_GUEST_LOCK) {
+        guest->lock_fd = mose_guest_dir_lock(guest->dir, error);
+        if (guest->lock_fd < 0)
+            return NULL;
+    }
+    if (!mose_guest_reload(guest, error))
+        return NULL;
+    return g_steal_pointer(&guest);
+}
+
+/* Whether the directory belongs to a guest whose process still runs. */
+static gboolean
+lives(const char *name)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+    g_autoptr(MoseProcess) process = guest ? mose_guest_process(guest, NULL) : NULL;
+
+    return process && mose_process_alive(process);
+}
+
+MoseGuest *
+mose_guest_create(const char *name, GError **error)
+{
+    g_autofree char *runtime_dir = NULL;
+    g_autoptr(MoseGuest) guest = NULL;
+
+    if (!mose_guest_name_valid(name, error) || !(runtime_dir = mose_runtime_dir(error)))
+        return NULL;
+    guest = guest_new(name, runtime_dir);
+    if (mkdir(guest->dir, 0700) < 0 && errno != EEXIST) {
+        mose_error_set_errno(error, errno, "cannot make %s", guest->dir);
+        return NULL;
+    }
+    if (!mose_guest_dir_check(guest->dir, error))
+        return NULL;
+    guest->lock_fd = mose_guest_dir_lock(guest->dir, error);
+    if (guest->lock_fd < 0)
+        return NULL;
+    if (lives(name)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "there is a guest %s already; see `mose status %s`", name, name);
+        return NULL;
+    }
+    if (!mose_guest_dir_clear(guest->dir, error))
+        return NULL;
+    return g_steal_pointer(&guest);
+}
+
+gboolean
+mose_guest_remove(MoseGuest *guest, GError **error)
+{
+    return mose_guest_dir_remove(guest->dir, error);
+}
+
+char *
+mose_guest_monitor(const MoseGuest *guest, int monitor, guint generation)
+{
+    return g_strdup_printf("%s/qmp%d.%u", guest->dir, monitor, generation);
+}
+
+char *
+mose_guest_log(const MoseGuest *guest, guint generation)
+{
+    return g_strdup_printf("%s/log.%u", guest->dir, generation);
+}
+
+char *
+mose_guest_pidfile(const MoseGuest *guest, guint generation)
+{
+    return g_strdup_printf("%s/pid.%u", guest->dir, generation);
+}
+
+MoseProcess *
+mose_guest_process(const MoseGuest *guest, GError **error)
+{
+    g_autofree char *boot_id = mose_boot_id();
+
+    if (strcmp(boot_id, guest->boot_id) != 0) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "guest %s ended with an earlier boot of this host", guest->name);
+        return NULL;
+    }
+    return mose_process_open(guest->pid, guest->start_time, error);
+}
+
+MoseQmp *
+mose_guest_connect(const MoseGuest *guest, int monitor, GError **error)
+{
+    g_autofree char *path = mose_guest_monitor(guest, monitor, guest->generation);
+
+    return mose_qmp_connect(path, CONNECT_TIMEOUT_MS, error);
+}
+
+void
+mose_guest_note(MoseGuest *guest, const char *event, JsonObject *details)
+{
+    JsonObject *object = details ? details : json_object_new();
+
+    json_object_set_int_member(object, "time-us", g_get_real_time());
+    json_object_set_string_member(object, "event", event);
+    json_array_add_object_element(guest->timeline, object);
+    if (json_array_get_length(guest->timeline) > MAX_TIMELINE)
+        json_array_remove_element(guest->timeline, 1); /* the start stays */
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest on this host: its directory, its lock, and what is known of it.
+ *
+ * A guest is the directory $XDG_RUNTIME_DIR/mose/NAME (root: /run/mose/NAME;
+ * $MOSE_RUNTIME_DIR/NAME where that is set):
+ *
+ *   guest.json    the description, where the guest is, its timeline
+ *   journal       the switch that is under way, if any (journal.h)
+ *   lock          held by the one command that may change the guest
+ *   qmpM.G        monitor M of the QEMU process of generation G
+ *   log.G, pid.G  what that process printed, and its pid
+ *
+ * There is no daemon. Files are 0600 in 0700 directories, opened without
+ * following links, and believed only where we own them.
+ */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "qemu/qmp.h"
+#include "qemu/spec.h"
+#include "util/process.h"
+
+typedef struct {
+    char *name;
+    char *dir;
+    int lock_fd; /* -1 unless locked */
+
+    MoseSpec *spec;
+    char *machine_type; /* versioned, as QEMU names it */
+    MoseSide side;      /* where the guest is */
+    guint generation;   /* of its process; grows with each switch */
+    pid_t pid;
+    guint64 start_time;
+    char *boot_id;
+    JsonArray *timeline; /* objects {"time-us", "event", ...}, oldest first */
+} MoseGuest;
+
+/* The directory of all guests; made where it is missing. INVALID without
+ * $XDG_RUNTIME_DIR, and where it is not ours alone. */
+char *mose_runtime_dir(GError **error);
+
+/* Names: letters, digits, '.', '_', '-', not first; at most 64 bytes. */
+gboolean mose_guest_name_valid(const char *name, GError **error);
+
+/* Names of the guests there are, sorted. Free with g_strfreev(). */
+char **mose_guest_names(GError **error);
+
+typedef enum {
+    MOSE_GUEST_LOOK, /* to read: no lock */
+    MOSE_GUEST_LOCK, /* to change: BUSY (naming the holder) if it is locked */
+} MoseGuestAccess;
+
+/* Make a new guest's directory, locked. INVALID if the name is taken by a guest
+ * that lives; the remains of one that doesn't are cleared away. */
+MoseGuest *mose_guest_create(const char *name, GError **error);
+
+/* Open a guest. NOT_FOUND where there is none. */
+MoseGuest *mose_guest_open(const char *name, MoseGuestAccess access, GError **error);
+
+/* Read its description anew (after another process may have changed it). */
+gboolean mose_guest_reload(MoseGuest *guest, GError **error);
+
+void mose_guest_free(MoseGuest *guest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseGuest, mose_guest_free)
+
+/* Write the description: whole or not at all. */
+gboolean mose_guest_save(MoseGuest *guest, GError **error);
+
+/* Remove the directory and all in it. The guest must be locked. */
+gboolean mose_guest_remove(MoseGuest *guest, GError **error);
+
+/* Let go of the lock. */
+void mose_guest_unlock(MoseGuest *guest);
+
+/* Files of the process of @generation; free with g_free(). */
+char *mose_guest_monitor(const MoseGuest *guest, int monitor, guint generation);
+char *mose_guest_log(const MoseGuest *guest, guint generation);
+char *mose_guest_pidfile(const MoseGuest *guest, guint generation);
+
+/* The process that the guest is in; NOT_FOUND when it has ended. */
+MoseProcess *mose_guest_process(const MoseGuest *guest, GError **error);
+
+/* Connect to monitor @monitor of the process the guest is in. */
+MoseQmp *mose_guest_connect(const MoseGuest *guest, int monitor, GError **error);
+
+/* Add an event to the timeline, stamped with the time; takes @details (may be
+ * NULL) over. */
+void mose_guest_note(MoseGuest *guest, const char *event, JsonObject *details);

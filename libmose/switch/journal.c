@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The journal of one switch; see journal.h. */
+#include "switch/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "switch/guest-dir.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/json.h"
+
+struct MoseJournal {
+    MoseFd fd;
+    char *path;
+    MoseJournalEntry entry;
+};
+
+static const char *const phase_names[MOSE_N_PHASES] = { "prepare", "move", "commit" };
+
+const char *
+mose_phase_name(MosePhase phase)
+{
+    return phase_names[phase];
+}
+
+static char *
+journal_path(const char *dir)
+{
+    return g_build_filename(dir, "journal", NULL);
+}
+
+static gboolean
+write_entry(MoseJournal *journal, GError **error)
+{
+    const MoseJournalEntry *entry = &journal->entry;
+    g_autoptr(JsonObject) object =
+        mose_json_object("phase", "s", phase_names[entry->phase], "generation", "i",
+                         (gint64)entry->generation, "side", "s",
+                         mose_side_name(entry->side), "was-running", "b",
+                         entry->was_running, "time-us", "i", g_get_real_time(), NULL);
+    g_autofree char *text = mose_json_text(object, FALSE);
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
+
+    return mose_fd_write_all(journal->fd, line, strlen(line), journal->path, error);
+}
+
+MoseJournal *
+mose_journal_begin(const char *dir, const MoseJournalEntry *entry, GError **error)
+{
+    g_autoptr(MoseJournal) journal = g_new0(MoseJournal, 1);
+
+    journal->entry = *entry;
+    journal->path = journal_path(dir);
+    journal->fd =
+        open(journal->path,
+             O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (journal->fd < 0) {
+        mose_error_set_errno(error, errno, "cannot begin %s", journal->path);
+        return NULL;
+    }
+    if (!write_entry(journal, error)) {
+        unlink(journal->path);
+        return NULL;
+    }
+    return g_steal_pointer(&journal);
+}
+
+gboolean
+mose_journal_advance(MoseJournal *journal, MosePhase phase, GError **error)
+{
+    MosePhase before = journal->entry.phase;
+
+    journal->entry.phase = phase;
+    if (write_entry(journal, error))
+        return TRUE;
+    journal->entry.phase = before;
+    return FALSE;
+}
+
+gboolean
+mose_journal_end(const char *dir, GError **error)
+{
+    g_autofree char *path = journal_path(dir);
+
+    if (unlink(path) < 0 && errno != ENOENT) {
+        mose_error_set_errno(error, errno, "cannot end %s", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+void
+mose_journal_free(MoseJournal *journal)
+{
+    if (!journal)
+        return;
+    mose_fd_close(journal->fd);
+    g_free(journal->path);
+    g_free(journal);
+}
+
+static gboolean
+read_entry(const char *line, const char *path, MoseJournalEntry *ret, GError **error)
+{
+    g_autoptr(JsonObject) object = mose_json_parse(line, -1, path, error);
+    const char *phase = mose_json_string(object, "phase", "");
+
+    if (!object)
+        return FALSE;
+    for (ret->phase = 0; ret->phase < MOSE_N_PHASES; ret->phase++)
+        if (strcmp(phase, phase_names[ret->phase]) == 0)
+            break;
+    if (ret->phase == MOSE_N_PHASES ||
+        !mose_side_from_name(mose_json_string(object, "side", NULL), &ret->side)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "%s: no phase or side in '%s'", path, line);
+        return FALSE;
+    }
+    ret->generation = mose_json_int(object, "generation", 0);
+    ret->was_running = mose_json_bool(object, "was-running", TRUE);
+    return TRUE;
+}
+
+gboolean
+mose_journal_read(const char *dir, MoseJournalEntry *ret, GError **error)
+{
+    g_autofree char *path = journal_path(dir);
+    g_autofree char *text = mose_guest_dir_read(path, error);
+    char *end, *line;
+
+    if (!text)
+        return FALSE;
+    /* What follows the last newline was cut off while it was written. */
+    end = strrchr(text, '\n');
+    if (!end) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s holds no record",
+                    path);
+        return FALSE;
+    }
+    *end = '\0';
+    line = strrchr(text, '\n');
+    return read_entry(line ? line + 1 : text, path, ret, error);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One QEMU process of a guest started; see launch.h. */
+#include "switch/launch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "qemu/ram.h"
+#include "qemu/tap.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/unix-socket.h"
+
+#define START_TIMEOUT_MS 30000
+#define MIN_QEMU_VERSION 100000 /* 10.0.0 */
+#define MAX_LOG_SHOWN 2000
+
+/* Descriptors for the child; the owned ones are closed here after the start. */
+typedef struct {
+    GArray *fds;   /* MoseInheritedFd */
+    GArray *owned; /* int */
+} Inheritance;
+
+static void
+inheritance_clear(Inheritance *set)
+{
+    for (guint i = 0; i < set->owned->len; i++)
+        mose_fd_close(g_array_index(set->owned, int, i));
+    g_array_unref(set->owned);
+    g_array_unref(set->fds);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Inheritance, inheritance_clear)
+
+static void
+inherit(Inheritance *set, int fd, int number, gboolean owned)
+{
+    MoseInheritedFd entry = { fd, number };
+
+    g_array_append_val(set->fds, entry);
+    if (owned)
+        g_array_append_val(set->owned, fd);
+}
+
+static gboolean
+inherit_monitors(Inheritance *set, const MoseGuest *guest, guint generation,
+                 GError **error)
+{
+    for (int i = 0; i < MOSE_N_MONITORS; i++) {
+        g_autofree char *path = mose_guest_monitor(guest, i, generation);
+        int fd = mose_unix_listen(path, error);
+
+        if (fd < 0)
+            return FALSE;
+        inherit(set, fd, MOSE_MONITOR_FD + i, TRUE);
+    }
+    return TRUE;
+}
+
+/*
+ * A tap has one open file for the guest's whole life: packets that wait in it
+ * during a switch are read by the next process. A tap cannot be opened twice.
+ */
+static gboolean
+inherit_taps(Inheritance *set, const MoseCommandLine *line, const MoseProcess *source,
+             GError **error)
+{
+    for (guint i = 0; i < line->taps->len; i++) {
+        const MoseTap *tap = line->taps->pdata[i];
+        int fd = source ? mose_process_get_fd(source, tap->number, error)
+                        : mose_tap_open(tap->ifname, tap->vnet_hdr, error);
+
+        if (fd < 0) {
+            g_prefix_error(error, "tap %s: ", tap->ifname);
+            return FALSE;
+        }
+        inherit(set, fd, tap->number, TRUE);
+    }
+    return TRUE;
+}
+
+/* @error, with what QEMU said. */
+static void
+add_log(GError **error, const char *log)
+{
+    g_autofree char *said = mose_log_tail(log, 0, MAX_LOG_SHOWN);
+
+    if (error && *error && *said) {
+        g_autofree char *text =
+            g_strdup_printf("%s; it said: %s", (*error)->message, said);
+
+        g_free((*error)->message);
+        (*error)->message = g_steal_pointer(&text);
+    }
+}
+
+static gboolean
+connect_monitor(const MoseGuest *guest, MoseLaunch *launch, GError **error)
+{
+    g_autofree char *path =
+        mose_guest_monitor(guest, MOSE_MONITOR_SWITCH, launch->generation);
+
+    launch->qmp = mose_qmp_connect(path, START_TIMEOUT_MS, error);
+    if (!launch->qmp) {
+        g_prefix_error(error,
+                       "QEMU (%s) did not start: ", mose_side_name(launch->side));
+        add_log(error, launch->log);
+        return FALSE;
+    }
+    if (mose_qmp_version(launch->qmp) < MIN_QEMU_VERSION) {
+        int version = mose_qmp_version(launch->qmp);
+
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s is QEMU %d.%d.%d; MOSE needs 10.0 or later", guest->spec->qemu,
+                    version / 10000, version / 100 % 100, version % 100);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
+      GError **error)
+{
+    g_auto(Inheritance) set = { g_array_new(FALSE, FALSE, sizeof(MoseInheritedFd)),
+                                g_array_new(FALSE, FALSE, sizeof(int)) };
+
+    inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
+    if (!inherit_monitors(&set, guest, launch->generation, error) ||
+        !inherit_taps(&set, launch->line, what->source, error))
+        return FALSE;
+    unlink(launch->log);
+    launch->process = mose_process_spawn(
+        (const char *const *)launch->line->argv->pdata, guest->spec->cwd, launch->log,
+        (const MoseInheritedFd *)(gpointer)set.fds->data, set.fds->len, error);
+    return launch->process != NULL;
+}
+
+MoseLaunch *
+mose_launch(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
+{
+    g_autoptr(MoseLaunch) launch = g_new0(MoseLaunch, 1);
+    g_autofree char *pidfile = mose_guest_pidfile(guest, what->generation);
+    MoseCommandFor command = { .side = what->side,
+                               .generation = what->generation,
+                               .incoming = what->source != NULL,
+                               .pidfile = pidfile,
+                               .machine_type = guest->machine_type };
+
+    launch->side = what->side;
+    launch->generation = what->generation;
+    launch->log = mose_guest_log(guest, what->generation);
+    launch->line = mose_command_build(guest->spec, &command, error);
+    if (!launch->line)
+        return NULL;
+    if (!start(guest, what, launch, error) || !connect_monitor(guest, launch, error)) {
+        mose_launch_abort(guest, launch);
+        return NULL;
+    }
+    return g_steal_pointer(&launch);
+}
+
+void
+mose_launch_free(MoseLaunch *launch)
+{
+    if (!launch)
+        return;
+    mose_process_free(launch->process);
+    mose_qmp_free(launch->qmp);
+    mose_command_free(launch->line);
+    g_free(launch->log);
+    g_free(launch);
+}
+
+void
+mose_launch_forget_files(const MoseGuest *guest, guint generation)
+{
+    g_autofree char *pidfile = mose_guest_pidfile(guest, generation);
+    g_autofree char *log = mose_guest_log(guest, generation);
+
+    for (int i = 0; i < MOSE_N_MONITORS; i++) {
+        g_autofree char *path = mose_guest_monitor(guest, i, generation);
+
+        unlink(path);
+    }
+    unlink(pidfile);
+    unlink(log);
+}
+
+void
+mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch)
+{
+    if (launch->process)
+        mose_process_kill(launch->process);
+    for (guint i = 0; i < launch->line->renames->len; i++) {
+        const MoseRename *socket = launch->line->renames->pdata[i];
+
+        unlink(socket->bound);
+    }
+    mose_launch_forget_files(guest, launch->generation);
+}
+
+gboolean
+mose_launch_settle(MoseQmp *qmp, const MoseCommandLine *line, GError **error)
+{
+    g_autoptr(GError) first = NULL;
+
+    for (guint i = 0; i < line->renames->len; i++) {
+        const MoseRename *socket = line->renames->pdata[i];
+
+        if (rename(socket->bound, socket->wanted) < 0 && errno != ENOENT && !first)
+            mose_error_set_errno(&first, errno, "cannot rename socket %s to %s",
+                                 socket->bound, socket->wanted);
+    }
+    for (guint i = 0; i < line->forwards->len; i++) {
+        const MoseForward *forward = line->forwards->pdata[i];
+        g_autofree char *command =
+            g_strdup_printf("hostfwd_add %s %s", forward->netdev, forward->rule);
+        g_autofree char *said = mose_qmp_hmp(qmp, command, first ? NULL : &first);
+
+        if (said && *said && !first)
+            g_set_error(&first, MOSE_ERROR, MOSE_ERROR_QMP, "%s: %s", command,
+                        g_strstrip(said));
+    }
+    if (!first)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&first));
+    return FALSE;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Starting one QEMU process of a guest, paused and with its monitors open. It
+ * touches nothing that another process of the guest uses.
+ */
+#pragma once
+
+#include "qemu/command.h"
+#include "switch/guest.h"
+
+typedef struct {
+    MoseSide side;
+    guint generation;
+    MoseProcess *process;
+    MoseQmp *qmp;          /* monitor MOSE_MONITOR_SWITCH */
+    MoseCommandLine *line; /* what is to be renamed and forwarded afterwards */
+    char *log;
+} MoseLaunch;
+
+typedef struct {
+    MoseSide side;
+    guint generation;
+    int ram_fd;                /* the guest's memfd; stays the caller's */
+    const MoseProcess *source; /* to take descriptors from; NULL for a first start */
+} MoseLaunchFor;
+
+/*
+ * Start QEMU for @guest; it waits for a migration if there is a source. Errors
+ * carry what QEMU printed. UNSUPPORTED for a QEMU older than 10.0.
+ */
+MoseLaunch *mose_launch(const MoseGuest *guest, const MoseLaunchFor *what,
+                        GError **error);
+
+/* Forget it; the process goes on. */
+void mose_launch_free(MoseLaunch *launch);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseLaunch, mose_launch_free)
+
+/* End the process, and take its monitors' sockets away. */
+void mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch);
+
+/* Bring the user's socket paths and forwarded ports to this process: the guest
+ * is in it now. Goes on after a failure; the first one is the @error. */
+gboolean mose_launch_settle(MoseQmp *qmp, const MoseCommandLine *line, GError **error);
+
+/* Take away what the process of @generation leaves in the guest's directory. */
+void mose_launch_forget_files(const MoseGuest *guest, guint generation);
