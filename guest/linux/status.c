@@ -114,9 +114,10 @@ main(void)
     print_string("boot_id",
                  first_line("/proc/sys/kernel/random/boot_id", line, sizeof(line)));
     print_string("command_line", first_line("/proc/cmdline", line, sizeof(line)));
-    print_string("clocksource", first_line("/sys/devices/system/clocksource/clocksource0/"
-                                           "current_clocksource",
-                                           line, sizeof(line)));
+    print_string("clocksource",
+                 first_line("/sys/devices/system/clocksource/clocksource0/"
+                            "current_clocksource",
+                            line, sizeof(line)));
     printf("  \"uptime_ns\": %" PRId64 ",\n", clock_ns(CLOCK_BOOTTIME));
     printf("  \"monotonic_ns\": %" PRId64 ",\n", clock_ns(CLOCK_MONOTONIC));
     printf("  \"realtime_ns\": %" PRId64 ",\n", clock_ns(CLOCK_REALTIME));

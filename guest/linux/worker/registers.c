@@ -143,7 +143,9 @@ registers_step(Tally *tally)
         hold_avx(&in, &out);
     else
         hold_sse(&in, &out);
-    __asm__ volatile("fldcw %0\n\tldmxcsr %1" : : "m"(usual.control_word), "m"(usual.mxcsr));
+    __asm__ volatile("fldcw %0\n\tldmxcsr %1"
+                     :
+                     : "m"(usual.control_word), "m"(usual.mxcsr));
     wrong = first_difference(&in, &out);
     if (wrong)
         worker_error(tally, "registers: %s changed in step %llu", wrong,

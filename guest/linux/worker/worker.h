@@ -5,8 +5,7 @@
  * own with a step that takes about a millisecond; main.c takes them in turn.
  * It depends on nothing but libc, and is linked statically.
  */
-#ifndef WORKER_H
-#define WORKER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,5 +48,3 @@ int64_t clock_realtime_drift_ns(void);
 void registers_init(void);
 void registers_step(Tally *tally);
 const char *registers_kind(void);
-
-#endif
