@@ -130,8 +130,8 @@ add_monitors(MoseCommandLine *line)
 /* A unix socket is bound under a name of this process's own: the one the user
  * gave is still the other process's. */
 static gboolean
-add_chardev(MoseCommandLine *line, const MoseCommandFor *what, const char *value,
-            GError **error)
+add_chardev(MoseCommandLine *line, const MoseSpec *spec, const MoseCommandFor *what,
+            const char *value, GError **error)
 {
     g_autoptr(GPtrArray) parts = mose_optstr_split(value);
     const char *path = mose_optstr_get(parts, "path");
@@ -139,19 +139,21 @@ add_chardev(MoseCommandLine *line, const MoseCommandFor *what, const char *value
     if (strcmp(parts->pdata[0], "file") == 0 && what->incoming) {
         mose_optstr_set(parts, "append", "on");
     } else if (strcmp(parts->pdata[0], "socket") == 0 && path) {
+        g_autofree char *bound = g_strdup_printf("%s.mose-%u", path, what->generation);
         MoseRename *rename = g_new0(MoseRename, 1);
 
-        rename->wanted = g_strdup(path);
-        rename->bound = g_strdup_printf("%s.mose-%u", path, what->generation);
+        /* Later commands may run in other directories. */
+        rename->wanted = g_canonicalize_filename(path, spec->cwd);
+        rename->bound = g_canonicalize_filename(bound, spec->cwd);
         g_ptr_array_add(line->renames, rename);
-        if (strlen(rename->bound) > MOSE_UNIX_PATH_MAX) {
+        if (strlen(bound) > MOSE_UNIX_PATH_MAX) {
             g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                         "socket path too long: %s (with MOSE's suffix %zu bytes, at "
                         "most %d); use a shorter directory",
-                        path, strlen(rename->bound), MOSE_UNIX_PATH_MAX);
+                        path, strlen(bound), MOSE_UNIX_PATH_MAX);
             return FALSE;
         }
-        mose_optstr_set(parts, "path", rename->bound);
+        mose_optstr_set(parts, "path", bound);
         mose_optstr_set(parts, "wait", "off");
     }
     add_parts(line, "-chardev", parts);
@@ -210,11 +212,11 @@ add_netdev(MoseCommandLine *line, const MoseCommandFor *what, const char *value)
 }
 
 static gboolean
-add_option(MoseCommandLine *line, const MoseCommandFor *what, const MoseOption *option,
-           GError **error)
+add_option(MoseCommandLine *line, const MoseSpec *spec, const MoseCommandFor *what,
+           const MoseOption *option, GError **error)
 {
     if (strcmp(option->name, "-chardev") == 0)
-        return add_chardev(line, what, option->value, error);
+        return add_chardev(line, spec, what, option->value, error);
     if (strcmp(option->name, "-netdev") == 0)
         add_netdev(line, what, option->value);
     else
@@ -240,7 +242,7 @@ mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **er
     add(line, "-monitor", "none");
     add(line, "-display", "none");
     for (guint i = 0; i < spec->options->len; i++)
-        if (!add_option(line, what, spec->options->pdata[i], error))
+        if (!add_option(line, spec, what, spec->options->pdata[i], error))
             return NULL;
     if (what->incoming)
         add(line, "-incoming", "defer");

@@ -143,6 +143,7 @@ mose_guest_dir_lock(const char *dir, GError **error)
     g_autofree char *path = g_build_filename(dir, "lock", NULL);
     g_auto(MoseFd) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     g_autofree char *holder = g_strdup_printf("%d\n", (int)getpid());
+    struct stat st;
 
     if (fd < 0) {
         mose_error_set_errno(error, errno, "cannot open %s", path);
@@ -156,6 +157,11 @@ mose_guest_dir_lock(const char *dir, GError **error)
                 (int)read_holder(fd));
         else
             mose_error_set_errno(error, errno, "cannot lock %s", path);
+        return -1;
+    }
+    /* The guest was removed while we waited to open the file. */
+    if (fstat(fd, &st) < 0 || st.st_nlink == 0) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s was just removed", dir);
         return -1;
     }
     /* For people only: the lock itself is the kernel's. */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tables of CPU features. Sources are files of QEMU 10.0 unless said. */
+#include "qemu/cpu-table.h"
+
+#include <string.h>
+
+#define TCG_LACKS "target/i386/cpu.c: TCG_*_FEATURES"
+
+const MoseCpuRow mose_cpu_excluded[] = {
+    { "tsc-deadline",
+      "TCG ignores the deadline timer's MSR: the guest's tick would stop for ever",
+      TCG_LACKS " \"missing\"" },
+    { "pcid", "TCG takes a CR3 write with bit 63 for an exit and never leaves it",
+      TCG_LACKS "; tcg/sysemu/misc_helper.c:helper_write_crN" },
+    { "invpcid", "TCG does not know the instruction (#UD)", TCG_LACKS },
+    { "xsavec", "TCG does not know the instruction (#UD)",
+      "cpu.c: TCG_XSAVE_FEATURES" },
+    { "xsaves", "TCG does not know the instruction (#UD)",
+      "cpu.c: TCG_XSAVE_FEATURES" },
+    { "pku", "the XSAVE area holds PKRU elsewhere under TCG than on some processors",
+      "kvm/kvm-cpu.c:kvm_cpu_xsave_init, tcg/tcg-cpu.c:x86_tcg_cpu_xsave_init" },
+    { "pks", "no KVM offers it, and the MSR is not in the migration stream",
+      "machine.c:vmstate_x86_cpu" },
+    { "ospke", "goes with pku", "cpu.c:feature_dependencies" },
+    { "mpx", "no processor since 2020 has it; its bit of hflags is lost on load",
+      "cpu.c: HFLAG_COPY_MASK" },
+    { "invtsc", "a guest that has it cannot be migrated",
+      "kvm/kvm.c:kvm_arch_init_vcpu" },
+    { "monitor", "KVM offers it only where the guest owns its processors",
+      "kvm/kvm-cpu.c:kvm_default_props" },
+    { "acpi", "thermal control by MSRs that neither side emulates",
+      "kvm/kvm-cpu.c:kvm_default_props" },
+    { "svm", "state of a nested guest does not survive the change of accelerator",
+      "kvm/kvm-cpu.c:kvm_default_props" },
+    { "npt", "goes with svm", "cpu.c:feature_dependencies" },
+    { "vgif", "goes with svm", "cpu.c:feature_dependencies" },
+    { "svme-addr-chk", "goes with svm", "cpu.c:feature_dependencies" },
+    { "nrip-save", "goes with svm", "cpu.c:feature_dependencies" },
+    { "vmx*", "state of a nested guest does not survive the change of accelerator",
+      TCG_LACKS },
+    { "kvm-pv-unhalt", "a hypercall: TCG raises #UD", "tcg/sysemu/svm_helper.c" },
+    { "kvm-pv-ipi", "a hypercall: TCG raises #UD", "tcg/sysemu/svm_helper.c" },
+    { "kvm-pv-tlb-flush", "a remote flush may be left to a hypervisor that is gone",
+      "Linux Documentation/virt/kvm/x86/cpuid.rst" },
+    { "kvm-pv-sched-yield", "a hypercall: TCG raises #UD", "tcg/sysemu/svm_helper.c" },
+    { "kvm-asyncpf*", "a task that waits for a page would never be woken",
+      "machine.c: async_pf_*; nothing in tcg/ reads it" },
+    { "kvm-poll-control", "an MSR that TCG ignores", "tcg/sysemu/misc_helper.c" },
+    { "kvm-hint-dedicated", "says that a vCPU is never preempted; under TCG it is",
+      "Linux Documentation/virt/kvm/x86/cpuid.rst" },
+    { "kvm-mmu", "hypercalls of the first KVM: TCG raises #UD",
+      "tcg/sysemu/svm_helper.c" },
+    { "kvm-msi-ext-dest-id", "interrupt destinations that TCG's APIC cannot reach",
+      "kvm/kvm-cpu.c:kvm_default_props" },
+    { "hv-*", "MSRs that TCG has no handler for", "kvm/hyperv.c" },
+};
+const gsize mose_cpu_n_excluded = G_N_ELEMENTS(mose_cpu_excluded);
+
+const MoseCpuRow mose_cpu_tolerated[] = {
+    { "kvmclock", "the clock's page goes on by the TSC, which the stream carries",
+      "Linux arch/x86/kernel/kvmclock.c" },
+    { "kvmclock-stable-bit", "goes with kvmclock", "Linux arch/x86/kernel/pvclock.c" },
+    { "kvm-nopiodelay", "a hint", "Linux Documentation/virt/kvm/x86/cpuid.rst" },
+    { "kvm-steal-time", "the stolen time stands still; the MSR is in the stream",
+      "machine.c: cpu/steal_time_msr" },
+    { "kvm-pv-eoi", "without KVM no interrupt is marked, and the guest writes EOI",
+      "machine.c: cpu/async_pv_eoi_msr" },
+};
+const gsize mose_cpu_n_tolerated = G_N_ELEMENTS(mose_cpu_tolerated);
+
+const char *const mose_cpu_common[] = {
+    "abm",   "aes",      "apic",      "arat",    "avx",        "avx2",    "bmi1",
+    "bmi2",  "clflush",  "cmov",      "cx16",    "cx8",        "de",      "f16c",
+    "fma",   "fpu",      "fsgsbase",  "fxsr",    "hypervisor", "lahf-lm", "lm",
+    "mca",   "mce",      "mmx",       "movbe",   "msr",        "mtrr",    "nx",
+    "pae",   "pat",      "pclmulqdq", "pdpe1gb", "pge",        "pni",     "popcnt",
+    "pse",   "pse36",    "rdrand",    "rdtscp",  "sep",        "smep",    "sse",
+    "sse2",  "sse4.1",   "sse4.2",    "ssse3",   "syscall",    "tsc",     "x2apic",
+    "xsave", "xsaveopt", NULL,
+};
+
+static const MoseCpuRow *
+find(const MoseCpuRow *rows, gsize n, const char *name)
+{
+    for (gsize i = 0; i < n; i++) {
+        gsize len = strlen(rows[i].name);
+
+        if (rows[i].name[len - 1] == '*' ? strncmp(rows[i].name, name, len - 1) == 0
+                                         : strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+const MoseCpuRow *
+mose_cpu_excluded_row(const char *name)
+{
+    return find(mose_cpu_excluded, mose_cpu_n_excluded, name);
+}
+
+const MoseCpuRow *
+mose_cpu_tolerated_row(const char *name)
+{
+    return find(mose_cpu_tolerated, mose_cpu_n_tolerated, name);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Walking the vCPUs of a document. Sections "cpu", "cpu_common" and "apic" come
+ * once a vCPU, in vCPU order; their instance numbers differ ("apic" has the APIC
+ * id), so the order is what ties them together.
+ */
+#include <string.h>
+
+#include "stream/rules/list.h"
+
+MoseSection *
+mose_rule_cpu_section(const MoseDoc *doc, const char *name, guint cpu)
+{
+    for (guint i = 0; i < mose_doc_n_sections(doc); i++) {
+        MoseSection *section = mose_doc_section(doc, i);
+
+        if (strcmp(mose_section_name(section), name) == 0 && cpu-- == 0)
+            return section;
+    }
+    return NULL;
+}
+
+gboolean
+mose_rule_each_cpu(MoseDoc *doc, const char *name, MoseEachCpu each, gpointer data,
+                   GError **error)
+{
+    MoseSection *section;
+
+    for (guint cpu = 0; (section = mose_rule_cpu_section(doc, name, cpu)); cpu++)
+        if (!each(doc, section, cpu, data, error))
+            return FALSE;
+    return TRUE;
+}

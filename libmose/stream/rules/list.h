@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One line a rule; rules.c puts them in order. */
+#pragma once
+
+#include "stream/rules/rule.h"
+
+extern const MoseRule mose_rule_cpu_features;
+extern const MoseRule mose_rule_devices;
+extern const MoseRule mose_rule_globalstate;
+extern const MoseRule mose_rule_hflags;
+extern const MoseRule mose_rule_kvmclock;
+extern const MoseRule mose_rule_lapic_pending;
+extern const MoseRule mose_rule_smi;
+extern const MoseRule mose_rule_stopped_time;
+extern const MoseRule mose_rule_tsc;
+
+/*
+ * Call @each for the section @name of every vCPU, in vCPU order, with its
+ * number. Ends at the first FALSE.
+ */
+typedef gboolean (*MoseEachCpu)(MoseDoc *doc, MoseSection *section, guint cpu,
+                                gpointer data, GError **error);
+gboolean mose_rule_each_cpu(MoseDoc *doc, const char *name, MoseEachCpu each,
+                            gpointer data, GError **error);
+
+/* The section @name of vCPU number @cpu, or NULL. */
+MoseSection *mose_rule_cpu_section(const MoseDoc *doc, const char *name, guint cpu);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The list of rules, and running them. */
+#include <string.h>
+
+#include "stream/rules/rule.h"
+#include "stream/rules/list.h"
+
+/* Refusals first. Then the clocks in the order in which they build on each other:
+ * the TSC as the guest last saw it, the time that passed since, the clock made
+ * from both. */
+const MoseRule *const mose_rules[] = {
+    &mose_rule_cpu_features,  &mose_rule_devices,
+    &mose_rule_globalstate,   &mose_rule_tsc,
+    &mose_rule_stopped_time,  &mose_rule_kvmclock,
+    &mose_rule_hflags,        &mose_rule_smi,
+    &mose_rule_lapic_pending, NULL,
+};
+
+static const char *const class_names[MOSE_N_CLASSES] = {
+    [MOSE_HW_EQUIVALENCE] = "HW equivalence",
+    [MOSE_HW_STATE] = "HW state",
+    [MOSE_SW_STATE] = "SW state",
+};
+
+const char *
+mose_rule_class_name(MoseRuleClass rule_class)
+{
+    return class_names[rule_class];
+}
+
+guint
+mose_direction(const char *from_accel, const char *to_accel)
+{
+    gboolean from_kvm = strcmp(from_accel, "kvm") == 0;
+    gboolean to_kvm = strcmp(to_accel, "kvm") == 0;
+
+    if (to_kvm)
+        return from_kvm ? MOSE_KVM_TO_KVM : MOSE_TCG_TO_KVM;
+    return from_kvm ? MOSE_KVM_TO_TCG : MOSE_TCG_TO_TCG;
+}
+
+const char *
+mose_direction_name(guint direction)
+{
+    switch (direction) {
+    case MOSE_KVM_TO_TCG:
+        return "KVM -> TCG";
+    case MOSE_TCG_TO_KVM:
+        return "TCG -> KVM";
+    case MOSE_TCG_TO_TCG:
+        return "TCG -> TCG";
+    case MOSE_KVM_TO_KVM:
+        return "KVM -> KVM";
+    case MOSE_TO_TCG:
+        return "to TCG";
+    case MOSE_TO_KVM:
+        return "to KVM";
+    case MOSE_KVM_TO_TCG | MOSE_TCG_TO_KVM:
+        return "KVM <-> TCG";
+    default:
+        return "any";
+    }
+}
+
+const MoseRule *
+mose_rule_by_name(const char *name)
+{
+    for (const MoseRule *const *rule = mose_rules; *rule; rule++)
+        if (strcmp((*rule)->name, name) == 0)
+            return *rule;
+    return NULL;
+}
+
+gboolean
+mose_rule_applies(const MoseRule *rule, const MoseFacts *facts)
+{
+    if (!(rule->directions & facts->direction))
+        return FALSE;
+    return !rule->detect || rule->detect(facts);
+}
+
+gboolean
+mose_rules_rewrite(const MoseRuleContext *context, MoseDoc *doc, const char *without,
+                   GPtrArray *changed, GError **error)
+{
+    for (const MoseRule *const *p = mose_rules; *p; p++) {
+        const MoseRule *rule = *p;
+        gboolean did = FALSE;
+
+        if (!rule->rewrite || !(rule->directions & context->direction) ||
+            (without && strcmp(rule->name, without) == 0))
+            continue;
+        if (!rule->rewrite(context, doc, &did, error)) {
+            g_prefix_error(error, "rule %s: ", rule->name);
+            return FALSE;
+        }
+        if (did && changed)
+            g_ptr_array_add(changed, (gpointer)rule->name);
+    }
+    return TRUE;
+}
