@@ -99,6 +99,23 @@ compare_losses(gconstpointer a, gconstpointer b)
     return strcmp((*(MoseCpuLoss *const *)a)->name, (*(MoseCpuLoss *const *)b)->name);
 }
 
+static MoseCpuLoss *
+loss_new(const char *name)
+{
+    const MoseCpuRow *excluded = mose_cpu_excluded_row(name);
+    const MoseCpuRow *harmless = mose_cpu_harmless_row(name);
+    MoseCpuLoss *loss = g_new0(MoseCpuLoss, 1);
+
+    loss->name = g_strdup(name);
+    loss->harmless = excluded == NULL && harmless != NULL;
+    if (excluded != NULL)
+        loss->why = excluded->why;
+    else
+        loss->why =
+            harmless != NULL ? harmless->why : "the other side does not offer it";
+    return loss;
+}
+
 /* What the guest sees: asked for, and offered by the accelerator. */
 static gboolean
 sees(JsonObject *model, JsonObject *max, const char *name)
@@ -116,17 +133,12 @@ mose_cpu_losses_from_models(JsonObject *from, JsonObject *from_max, JsonObject *
 
     for (GList *l = names; l != NULL; l = l->next) {
         const char *name = l->data;
-        const MoseCpuRow *row = mose_cpu_excluded_row(name);
-        MoseCpuLoss *loss;
 
         if (!sees(from, from_max, name) || mose_cpu_tolerated_row(name) != NULL)
             continue;
-        if (sees(to, to_max, name) && row == NULL)
+        if (sees(to, to_max, name) && mose_cpu_excluded_row(name) == NULL)
             continue;
-        loss = g_new0(MoseCpuLoss, 1);
-        loss->name = g_strdup(name);
-        loss->why = row != NULL ? row->why : "the other side does not offer it";
-        g_ptr_array_add(losses, loss);
+        g_ptr_array_add(losses, loss_new(name));
     }
     g_ptr_array_sort(losses, compare_losses);
     return losses;

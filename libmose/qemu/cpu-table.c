@@ -11,7 +11,7 @@ const MoseCpuRow mose_cpu_excluded[] = {
       "TCG ignores the deadline timer's MSR: the guest's tick would stop for ever",
       TCG_LACKS " \"missing\"" },
     { "pcid", "TCG takes a CR3 write with bit 63 for an exit and never leaves it",
-      TCG_LACKS "; tcg/sysemu/misc_helper.c:helper_write_crN" },
+      TCG_LACKS "; tcg/system/misc_helper.c:helper_write_crN" },
     { "invpcid", "TCG does not know the instruction (#UD)", TCG_LACKS },
     { "xsavec", "TCG does not know the instruction (#UD)",
       "cpu.c: TCG_XSAVE_FEATURES" },
@@ -38,18 +38,18 @@ const MoseCpuRow mose_cpu_excluded[] = {
     { "nrip-save", "goes with svm", "cpu.c:feature_dependencies" },
     { "vmx*", "state of a nested guest does not survive the change of accelerator",
       TCG_LACKS },
-    { "kvm-pv-unhalt", "a hypercall: TCG raises #UD", "tcg/sysemu/svm_helper.c" },
-    { "kvm-pv-ipi", "a hypercall: TCG raises #UD", "tcg/sysemu/svm_helper.c" },
+    { "kvm-pv-unhalt", "a hypercall: TCG raises #UD", "tcg/system/svm_helper.c" },
+    { "kvm-pv-ipi", "a hypercall: TCG raises #UD", "tcg/system/svm_helper.c" },
     { "kvm-pv-tlb-flush", "a remote flush may be left to a hypervisor that is gone",
       "Linux Documentation/virt/kvm/x86/cpuid.rst" },
-    { "kvm-pv-sched-yield", "a hypercall: TCG raises #UD", "tcg/sysemu/svm_helper.c" },
+    { "kvm-pv-sched-yield", "a hypercall: TCG raises #UD", "tcg/system/svm_helper.c" },
     { "kvm-asyncpf*", "a task that waits for a page would never be woken",
       "machine.c: async_pf_*; nothing in tcg/ reads it" },
-    { "kvm-poll-control", "an MSR that TCG ignores", "tcg/sysemu/misc_helper.c" },
+    { "kvm-poll-control", "an MSR that TCG ignores", "tcg/system/misc_helper.c" },
     { "kvm-hint-dedicated", "says that a vCPU is never preempted; under TCG it is",
       "Linux Documentation/virt/kvm/x86/cpuid.rst" },
     { "kvm-mmu", "hypercalls of the first KVM: TCG raises #UD",
-      "tcg/sysemu/svm_helper.c" },
+      "tcg/system/svm_helper.c" },
     { "kvm-msi-ext-dest-id", "interrupt destinations that TCG's APIC cannot reach",
       "kvm/kvm-cpu.c:kvm_default_props" },
     { "hv-*", "MSRs that TCG has no handler for", "kvm/hyperv.c" },
@@ -67,6 +67,54 @@ const MoseCpuRow mose_cpu_tolerated[] = {
       "machine.c: cpu/async_pv_eoi_msr" },
 };
 const gsize mose_cpu_n_tolerated = G_N_ELEMENTS(mose_cpu_tolerated);
+
+#define IMMUNITY "says that the processor is immune to an attack; no instruction"
+#define APM "AMD64 Architecture Programmer's Manual 2 and 3"
+#define SDM "Intel SDM 2 and 4"
+#define UNUSED_MSR "an MSR whose writes TCG ignores, without effect on results"
+
+const MoseCpuRow mose_cpu_harmless[] = {
+    { "vme", "virtual-8086 mode alone, which a 64-bit guest cannot enter", SDM },
+    { "arch-capabilities", "an MSR that the guest has read at its boot", SDM },
+    { "rdctl-no", IMMUNITY, SDM },
+    { "ibrs-all", IMMUNITY, SDM },
+    { "rsba", IMMUNITY, SDM },
+    { "skip-l1dfl-vmentry", IMMUNITY, SDM },
+    { "ssb-no", IMMUNITY, SDM },
+    { "mds-no", IMMUNITY, SDM },
+    { "pschange-mc-no", IMMUNITY, SDM },
+    { "taa-no", IMMUNITY, SDM },
+    { "sbdr-ssdp-no", IMMUNITY, SDM },
+    { "fbsdp-no", IMMUNITY, SDM },
+    { "psdp-no", IMMUNITY, SDM },
+    { "fb-clear", "verw clears buffers; without them it does nothing", SDM },
+    { "bhi-no", IMMUNITY, SDM },
+    { "pbrsb-no", IMMUNITY, SDM },
+    { "gds-no", IMMUNITY, SDM },
+    { "rfds-no", IMMUNITY, SDM },
+    { "rfds-clear", "verw clears buffers; without them it does nothing", SDM },
+    { "amd-no-ssb", IMMUNITY, APM },
+    { "null-sel-clr-base", IMMUNITY, APM },
+    { "lfence-always-serializing", IMMUNITY, APM },
+    { "stibp-always-on", IMMUNITY, APM },
+    { "md-clear", "verw clears buffers; without them it does nothing", SDM },
+    { "flush-l1d", UNUSED_MSR, SDM },
+    { "spec-ctrl", UNUSED_MSR, SDM },
+    { "stibp", UNUSED_MSR, SDM },
+    { "ssbd", UNUSED_MSR, SDM },
+    { "ibpb", UNUSED_MSR, APM },
+    { "ibrs", UNUSED_MSR, APM },
+    { "amd-stibp", UNUSED_MSR, APM },
+    { "amd-ssbd", UNUSED_MSR, APM },
+    { "virt-ssbd", UNUSED_MSR, APM },
+    { "amd-psfd", UNUSED_MSR, APM },
+    { "osvw", "MSRs with the numbers of errata, read at boot", APM },
+    { "overflow-recov", "how machine checks are reported; TCG has none", APM },
+    { "succor", "how machine checks are reported; TCG has none", APM },
+    { "fxsr-opt", "fxsave may leave out what TCG's stores", APM },
+    { "perfctr-core", "performance counters, which read 0", APM },
+};
+const gsize mose_cpu_n_harmless = G_N_ELEMENTS(mose_cpu_harmless);
 
 const char *const mose_cpu_common[] = {
     "abm",   "aes",      "apic",      "arat",    "avx",        "avx2",    "bmi1",
@@ -102,4 +150,10 @@ const MoseCpuRow *
 mose_cpu_tolerated_row(const char *name)
 {
     return find(mose_cpu_tolerated, mose_cpu_n_tolerated, name);
+}
+
+const MoseCpuRow *
+mose_cpu_harmless_row(const char *name)
+{
+    return find(mose_cpu_harmless, mose_cpu_n_harmless, name);
 }

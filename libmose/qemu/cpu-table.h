@@ -21,6 +21,11 @@ extern const gsize mose_cpu_n_excluded;
 extern const MoseCpuRow mose_cpu_tolerated[];
 extern const gsize mose_cpu_n_tolerated;
 
+/* No instruction goes with them, or none that a running guest would miss; a loss
+ * that is worth a line and not a refusal. */
+extern const MoseCpuRow mose_cpu_harmless[];
+extern const gsize mose_cpu_n_harmless;
+
 /* What every host with AVX2 offers under KVM (Haswell 2013, Zen 2017, and
  * later): the portable CPU of a host where KVM cannot be asked. */
 extern const char *const mose_cpu_common[];
@@ -28,3 +33,4 @@ extern const char *const mose_cpu_common[];
 /* The row of @name, or NULL. */
 const MoseCpuRow *mose_cpu_excluded_row(const char *name);
 const MoseCpuRow *mose_cpu_tolerated_row(const char *name);
+const MoseCpuRow *mose_cpu_harmless_row(const char *name);

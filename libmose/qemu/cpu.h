@@ -61,7 +61,8 @@ typedef struct {
 /* A feature that a guest would lose. */
 typedef struct {
     char *name;
-    const char *why; /* static */
+    const char *why;   /* static */
+    gboolean harmless; /* worth a line, not a refusal */
 } MoseCpuLoss;
 
 void mose_cpu_loss_free(MoseCpuLoss *loss);
