@@ -4,13 +4,13 @@
  *
  * A document holds the device sections (QEMU_VM_SECTION_FULL and
  * what follows RAM) of one stream, parsed by the JSON description (vmdesc) at
- * its end. It does no I/O. An untouched document serialises to the very bytes
- * it was parsed from.
+ * its end. It does no I/O. An untouched document is written as the
+ * very bytes it was parsed from; a changed one has a description that is true.
  *
- * Fields are named by path: "env.tsc", "env.regs[3]", "apic/x" is not a path
- * but section "apic", field "x". A field of a nested struct is
- * "timer.expiry" when the outer field is "timer"; array elements take [i].
- * Integers are big-endian on the wire; get and set convert.
+ * Fields are named by path: "env.tsc", "env.regs[3]", and "timer.expiry" for the
+ * field "expiry" of the struct in the field "timer" (all of it in path.h). A
+ * path stays inside one section or one subsection. Integers are big-endian on
+ * the wire; get and set convert.
  */
 #pragma once
 
@@ -18,6 +18,27 @@
 
 typedef struct MoseDoc MoseDoc;
 typedef struct MoseSection MoseSection;
+
+/* A document without sections: for tests, and for streams made by hand. */
+MoseDoc *mose_doc_new(void);
+
+/*
+ * Parse the device part of a stream (format.h): FULL sections, EOF, description.
+ * @description is where in @data the description's 0x06 stands, @offset where in
+ * the stream @data does. Strict: each header, subsection header, struct size and
+ * footer must be what the description says, and nothing may be left over. Errors
+ * are STREAM and name section, field and stream offset.
+ */
+MoseDoc *mose_doc_parse(const guint8 *data, gsize len, gsize description,
+                        guint64 offset, GError **error);
+void mose_doc_free(MoseDoc *doc);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseDoc, mose_doc_free)
+
+/* Append to @out what mose_doc_parse() takes. */
+void mose_doc_write(const MoseDoc *doc, GByteArray *out);
+
+/* The section id @id is taken by a section that is not in the document (RAM). */
+void mose_doc_reserve_id(MoseDoc *doc, guint32 id);
 
 /* Device sections in stream order. Pointers stay valid until the section is
  * dropped or the document freed. */
@@ -56,9 +77,11 @@ gboolean mose_section_get(const MoseSection *section, const char *path, guint64 
 gboolean mose_section_set(MoseSection *section, const char *path, guint64 value,
                           GError **error);
 
-/* Bytes of a field of any size (borrowed until the next change). */
+/* Bytes of a field of any size, or of a whole array (borrowed until the next change).
+ */
 const guint8 *mose_section_bytes(const MoseSection *section, const char *path,
                                  gsize *ret_len, GError **error);
+/* Replace them by as many others: another length, or a struct, is an INVALID error. */
 gboolean mose_section_set_bytes(MoseSection *section, const char *path,
                                 const void *data, gsize len, GError **error);
 

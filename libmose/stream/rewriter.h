@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #include "stream/doc.h"
+#include "stream/reader.h"
 
 typedef struct MoseRewriter MoseRewriter;
 
@@ -25,8 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRewriter, mose_rewriter_free)
 
 /*
  * Take @len bytes of the stream; append to @out what can go on. Errors are
- * STREAM (section, offset, reason) or what the callback set; after one the
- * rewriter takes no more bytes.
+ * STREAM (section, offset, reason), UNSUPPORTED (what QEMU can send and MOSE does
+ * not move, by name: reader.h) or what the callback set; after one the rewriter
+ * takes no more bytes. Bytes after the end are a STREAM error.
  */
 gboolean mose_rewriter_push(MoseRewriter *rewriter, const guint8 *data, gsize len,
                             GByteArray *out, GError **error);
@@ -37,3 +39,6 @@ gboolean mose_rewriter_done(const MoseRewriter *rewriter);
 
 /* The stream has ended at EOF: an error (STREAM, "truncated ...") unless done. */
 gboolean mose_rewriter_finish(MoseRewriter *rewriter, GError **error);
+
+/* What has been read so far: machine type, RAM blocks, counts. */
+const MoseStreamInfo *mose_rewriter_info(const MoseRewriter *rewriter);
