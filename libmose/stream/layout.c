@@ -75,6 +75,10 @@ place_field(MoseField *field, Cursor *cursor, gsize end, GError **error)
         return fail(field->section, field, cursor, error,
                     "takes %" G_GUINT64_FORMAT " bytes, but %zu are left", total,
                     end - cursor->at);
+    if (field->count > 1 && field->size == 0)
+        return fail(field->section, field, cursor, error,
+                    "an array of %" G_GUINT64_FORMAT " elements of no size",
+                    field->count);
     if (field->inner && !place_inner(field, cursor, error))
         return FALSE;
     cursor->at += total;
