@@ -14,7 +14,7 @@
 
 /* To map, touch and unmap a page: some 0.2 us with two-dimensional paging, some
  * 10 us with shadow page tables, which a guest survives. */
-#define MOSE_KVM_MAX_PAGING_NS 100000
+#define MOSE_KVM_MAX_PAGING_NS 1000000
 
 /* The probes; their `data` is a const int *, an open /dev/kvm. */
 extern const MoseProbe mose_kvm_checks[];
