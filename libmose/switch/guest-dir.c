@@ -161,7 +161,8 @@ mose_guest_dir_lock(const char *dir, GError **error)
     }
     /* The guest was removed while we waited to open the file. */
     if (fstat(fd, &st) < 0 || st.st_nlink == 0) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s was just removed", dir);
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s was just removed",
+                    dir);
         return -1;
     }
     /* For people only: the lock itself is the kernel's. */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mose list: the guests of this user, a line each. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/state.h"
+#include "util/json.h"
+
+int
+mose_cmd_list(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) names = NULL;
+    JsonArray *list;
+    g_autoptr(JsonObject) object = NULL;
+    int ret;
+
+    if (!mose_cli_parse(&argc, &argv, NULL, 0, 0, &ret))
+        return ret;
+    names = mose_guest_names(&error);
+    if (!names)
+        return mose_cli_fail(error, NULL);
+    list = json_array_new();
+    object = mose_json_object("guests", "a", list, NULL);
+    if (!mose_cli_json() && *names)
+        printf("%-16s %-12s %-6s %-14s %s\n", "NAME", "SIDE", "ACCEL", "STATE", "PID");
+    for (char **name = names; *name; name++) {
+        g_autoptr(MoseState) state = mose_state_read(*name);
+
+        json_array_add_object_element(list, mose_state_to_json(state));
+        if (!mose_cli_json())
+            printf("%-16s %-12s %-6s %-14s %d\n", *name, state->side, state->accel,
+                   state->run_state, (int)state->pid);
+    }
+    if (mose_cli_json()) {
+        g_autofree char *text = mose_json_text(object, TRUE);
+
+        puts(text);
+    }
+    return MOSE_EXIT_DONE;
+}

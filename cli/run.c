@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mose run: start a guest. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "switch/start.h"
+#include "util/json.h"
+
+static char *accel, *cpu, *emulator_cpu, *qemu;
+static gboolean overcommit;
+
+static const GOptionEntry entries[] = {
+    { "accel", 0, 0, G_OPTION_ARG_STRING, &accel,
+      "of the virtualizer: auto (KVM where it is fit), kvm, tcg", "ACCEL" },
+    { "cpu", 0, 0, G_OPTION_ARG_STRING, &cpu,
+      "portable (what both accelerators offer), or as QEMU's -cpu", "CPU" },
+    { "emulator-cpu", 0, 0, G_OPTION_ARG_STRING, &emulator_cpu,
+      "of the emulator, where it must be named otherwise", "CPU" },
+    { "qemu", 0, 0, G_OPTION_ARG_FILENAME, &qemu, "QEMU binary", "FILE" },
+    { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,
+      "start even if the host has less memory than the guest wants", NULL },
+    { NULL },
+};
+
+/* The words behind "--" are QEMU's: hide them from the option parser. */
+static const char *const *
+split_at_dashes(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") != 0)
+            continue;
+        *argc = i;
+        argv[i] = NULL;
+        return (const char *const *)&argv[i + 1];
+    }
+    return NULL;
+}
+
+static void
+report(const MoseGuest *guest, const char *reason)
+{
+    const char *kind = guest->spec->accel[MOSE_SIDE_VIRTUALIZER];
+
+    if (mose_cli_json()) {
+        g_autoptr(JsonObject) object = mose_json_object(
+            "guest", "s", guest->name, "accel", "s", kind, "reason", "s", reason, "cpu",
+            "s", guest->spec->cpu[MOSE_SIDE_VIRTUALIZER], "pid", "i",
+            (gint64)guest->pid, "directory", "s", guest->dir, NULL);
+        g_autofree char *text = mose_json_text(object, TRUE);
+
+        puts(text);
+        return;
+    }
+    printf("guest %s runs in the virtualizer (%s: %s), pid %d\n", guest->name, kind,
+           reason, (int)guest->pid);
+}
+
+int
+mose_cmd_run(int argc, char **argv)
+{
+    const char *const *words = split_at_dashes(&argc, argv);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) guest = NULL;
+    g_autofree char *reason = NULL;
+    MoseStartOptions options;
+    MoseSpec *spec;
+    int ret;
+
+    if (!mose_cli_parse(&argc, &argv, entries, 1, 1, &ret))
+        return ret;
+    if (!words) {
+        fprintf(stderr, "mose run: where are the guest's QEMU options? "
+                        "mose run NAME -- -m 1G -drive file=disk.qcow2\n");
+        return MOSE_EXIT_USAGE;
+    }
+    spec = mose_spec_parse(words, &error);
+    if (!spec)
+        return mose_cli_fail(error, NULL);
+    spec->cwd = g_get_current_dir();
+    spec->qemu = g_find_program_in_path(qemu ? qemu : "qemu-system-x86_64");
+    if (!spec->qemu) {
+        fprintf(stderr, "mose run: no %s; install QEMU 10 or later (`mose host`)\n",
+                qemu ? qemu : "qemu-system-x86_64");
+        mose_spec_free(spec);
+        return MOSE_EXIT_FAILED;
+    }
+    options = (MoseStartOptions){ accel ? accel : "auto", cpu ? cpu : "portable",
+                                  emulator_cpu, overcommit };
+    guest = mose_start(argv[1], spec, &options, &reason, &error);
+    if (!guest)
+        return mose_cli_fail(error, NULL);
+    report(guest, reason);
+    return MOSE_EXIT_DONE;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading a guest's state for people; see state.h. */
+#include "cli/state.h"
+
+#include "qemu/command.h"
+#include "switch/journal.h"
+#include "switch/recover.h"
+#include "util/error.h"
+#include "util/json.h"
+
+static void
+set_state(MoseState *state, const char *word, const GError *error)
+{
+    g_free(state->run_state);
+    state->run_state = g_strdup(word);
+    if (error && !state->trouble)
+        state->trouble = g_strdup(error->message);
+}
+
+/* What a MOSE that died left half done, unless somebody is at it right now. */
+static void
+recover(const char *name)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
+    MoseRecovered recovered;
+
+    if (guest)
+        mose_recover(guest, &recovered, NULL);
+}
+
+static void
+ask_qemu(MoseState *state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseQmp) qmp =
+        mose_guest_connect(state->guest, MOSE_MONITOR_QUERY, &error);
+    g_autoptr(JsonObject) status =
+        qmp ? mose_qmp_query(qmp, "query-status", NULL, &error) : NULL;
+
+    set_state(state, status ? mose_json_string(status, "status", "?") : "no answer",
+              error);
+}
+
+MoseState *
+mose_state_read(const char *name)
+{
+    MoseState *state = g_new0(MoseState, 1);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseProcess) process = NULL;
+    MoseJournalEntry entry;
+
+    state->name = g_strdup(name);
+    state->side = state->accel = "-";
+    state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
+    if (state->guest && mose_journal_read(state->guest->dir, &entry, NULL)) {
+        recover(name);
+        mose_guest_free(state->guest);
+        state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
+    }
+    if (!state->guest) {
+        set_state(state, "unreadable", error);
+        return state;
+    }
+    state->side = mose_side_name(state->guest->side);
+    state->accel = state->guest->spec->accel[state->guest->side];
+    state->pid = state->guest->pid;
+    process = mose_guest_process(state->guest, &error);
+    if (!process)
+        set_state(state, "ended", error);
+    else
+        ask_qemu(state);
+    return state;
+}
+
+void
+mose_state_free(MoseState *state)
+{
+    if (!state)
+        return;
+    mose_guest_free(state->guest);
+    g_free(state->name);
+    g_free(state->run_state);
+    g_free(state->trouble);
+    g_free(state);
+}
+
+JsonObject *
+mose_state_to_json(const MoseState *state)
+{
+    JsonObject *object = mose_json_object(
+        "guest", "s", state->name, "side", "s", state->side, "accel", "s", state->accel,
+        "state", "s", state->run_state, "pid", "i", (gint64)state->pid, NULL);
+
+    if (state->trouble)
+        json_object_set_string_member(object, "trouble", state->trouble);
+    return object;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guest's state as `list` and `status` show it. */
+#pragma once
+
+#include "switch/guest.h"
+
+typedef struct {
+    char *name;
+    MoseGuest *guest; /* NULL when its description can't be read */
+    const char *side; /* "-" when unknown */
+    const char *accel;
+    char *run_state; /* QEMU's word, or "ended", "unreadable", "switching" */
+    char *trouble;   /* the reason for one of the latter, or NULL */
+    pid_t pid;
+} MoseState;
+
+/* Never fails: says what it found. An interrupted switch is recovered first,
+ * when no other command holds the guest. */
+MoseState *mose_state_read(const char *name);
+void mose_state_free(MoseState *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseState, mose_state_free)
+
+JsonObject *mose_state_to_json(const MoseState *state);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mose status: one guest, where it runs, and what has happened to it. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/state.h"
+#include "util/error.h"
+#include "util/json.h"
+
+static void
+print_event(JsonObject *event)
+{
+    gint64 time_us = mose_json_int(event, "time-us", 0);
+    g_autoptr(GDateTime) utc =
+        g_date_time_new_from_unix_local(time_us / G_USEC_PER_SEC);
+    g_autofree char *when = g_date_time_format(utc, "%F %T");
+
+    printf("  %s.%03d  %-10s %s", when, (int)(time_us / 1000 % 1000),
+           mose_json_string(event, "event", "?"),
+           mose_json_string(event, "reason", mose_json_string(event, "side", "")));
+    if (json_object_has_member(event, "from-accel"))
+        printf(" (%s -> %s), stood still %.1f ms",
+               mose_json_string(event, "from-accel", "?"),
+               mose_json_string(event, "accel", "?"),
+               mose_json_int(event, "blackout-us", 0) / 1e3);
+    else if (json_object_has_member(event, "accel"))
+        printf(" (%s)", mose_json_string(event, "accel", "?"));
+    printf("\n");
+}
+
+static void
+print_text(const MoseState *state)
+{
+    const MoseGuest *guest = state->guest;
+
+    printf("guest %s: %s, in the %s (%s), pid %d\n", state->name, state->run_state,
+           state->side, state->accel, (int)state->pid);
+    if (state->trouble)
+        printf("  %s\n", state->trouble);
+    printf("  machine %s, %" G_GUINT64_FORMAT " MB\n", guest->machine_type,
+           guest->spec->ram_size >> 20);
+    for (MoseSide side = 0; side < MOSE_N_SIDES; side++)
+        printf("  %-11s %s, -cpu %s\n", mose_side_name(side), guest->spec->accel[side],
+               guest->spec->cpu[side]);
+    printf("timeline:\n");
+    for (guint i = 0; i < json_array_get_length(guest->timeline); i++)
+        print_event(json_array_get_object_element(guest->timeline, i));
+}
+
+static void
+print_json(const MoseState *state)
+{
+    g_autoptr(JsonObject) object = mose_state_to_json(state);
+    g_autofree char *text = NULL;
+
+    json_object_set_object_member(object, "description",
+                                  mose_spec_to_json(state->guest->spec));
+    json_object_set_string_member(object, "machine-type", state->guest->machine_type);
+    json_object_set_array_member(object, "timeline",
+                                 json_array_ref(state->guest->timeline));
+    text = mose_json_text(object, TRUE);
+    puts(text);
+}
+
+int
+mose_cmd_status(int argc, char **argv)
+{
+    g_autoptr(MoseState) state = NULL;
+    int ret;
+
+    if (!mose_cli_parse(&argc, &argv, NULL, 1, 1, &ret))
+        return ret;
+    state = mose_state_read(argv[1]);
+    if (!state->guest) {
+        g_autoptr(GError) error =
+            g_error_new_literal(MOSE_ERROR, MOSE_ERROR_NOT_FOUND, state->trouble);
+
+        return mose_cli_fail(error, "`mose list` shows the guests there are.");
+    }
+    (mose_cli_json() ? print_json : print_text)(state);
+    return MOSE_EXIT_DONE;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mose emulate, mose virtualize: the switch, there and back. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "switch/recover.h"
+#include "switch/switch.h"
+#include "util/json.h"
+
+static char *without_rule;
+static gboolean in_place;
+
+static const GOptionEntry entries[] = {
+    { "in-place", 0, 0, G_OPTION_ARG_NONE, &in_place,
+      "in the guest's own memory, without a copy (the default)", NULL },
+    { "without-rule", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &without_rule,
+      "leave one rule out", "RULE" },
+    { NULL },
+};
+
+static void
+show_phase(const char *phase, gpointer data)
+{
+    fprintf(stderr, "\r\033[K%s ...", phase);
+}
+
+static void
+hide_phase(void)
+{
+    fputs("\r\033[K", stderr);
+}
+
+static void
+print_json(const MoseGuest *guest, const MoseSwitchReport *report)
+{
+    g_autoptr(JsonObject) object = NULL;
+    g_autofree char *text = NULL;
+    JsonArray *rules = json_array_new();
+
+    for (guint i = 0; i < report->rules->len; i++)
+        json_array_add_string_element(rules, report->rules->pdata[i]);
+    object = mose_json_object(
+        "guest", "s", guest->name, "side", "s", mose_side_name(guest->side),
+        "from-accel", "s", report->from_accel, "accel", "s", report->to_accel,
+        "blackout-us", "i", report->blackout_us, "launch-us", "i", report->launch_us,
+        "move-us", "i", report->move_us, "total-us", "i", report->total_us,
+        "stream-bytes", "i", (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+    text = mose_json_text(object, TRUE);
+    puts(text);
+}
+
+static void
+print_text(const MoseGuest *guest, const MoseSwitchReport *report)
+{
+    printf("guest %s is in the %s now (%s -> %s)\n", guest->name,
+           mose_side_name(guest->side), report->from_accel, report->to_accel);
+    printf("  it stood still for %.1f ms; all took %.0f ms, of which %.0f ms to start "
+           "the other QEMU\n",
+           report->blackout_us / 1e3, report->total_us / 1e3, report->launch_us / 1e3);
+    printf("  rules that had something to do:");
+    for (guint i = 0; i < report->rules->len; i++)
+        printf(" %s", (char *)report->rules->pdata[i]);
+    printf("%s\n", report->rules->len ? "" : " none");
+}
+
+static int
+switch_to(MoseSide side, int argc, char **argv)
+{
+    MoseSwitchOptions options = { .side = side };
+    MoseSwitchReport report = { 0 };
+    g_autoptr(MoseGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+    gboolean terminal = isatty(STDERR_FILENO), done;
+    MoseRecovered recovered;
+    int ret;
+
+    if (!mose_cli_parse(&argc, &argv, entries, 1, 1, &ret))
+        return ret;
+    options.without_rule = without_rule;
+    options.progress = terminal ? show_phase : NULL;
+    guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
+    if (!guest || !mose_recover(guest, &recovered, &error))
+        return mose_cli_fail(error, NULL);
+    done = mose_switch(guest, &options, &report, &error);
+    if (terminal)
+        hide_phase();
+    if (report.rules && mose_cli_json() && done)
+        print_json(guest, &report);
+    else if (report.rules && done)
+        print_text(guest, &report);
+    mose_switch_report_clear(&report);
+    return done ? MOSE_EXIT_DONE
+                : mose_cli_fail(error, "`mose status` tells where the guest is.");
+}
+
+int
+mose_cmd_emulate(int argc, char **argv)
+{
+    return switch_to(MOSE_SIDE_EMULATOR, argc, argv);
+}
+
+int
+mose_cmd_virtualize(int argc, char **argv)
+{
+    return switch_to(MOSE_SIDE_VIRTUALIZER, argc, argv);
+}

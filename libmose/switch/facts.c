@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two machines compared through their monitors; see facts.h. */
+#include "switch/facts.h"
+
+#include <string.h>
+
+#include "util/error.h"
+#include "util/json.h"
+
+#define KVM_LEAF 0x40000001
+/*
+ * Paravirtual features of that leaf whose loss stops the guest: async page
+ * faults (bits 4 and 14) that never arrive, and hypercalls (7, 9, 11, 13). The
+ * others are clocks and hints that TCG leaves alone (Linux
+ * Documentation/virt/kvm/x86/cpuid.rst).
+ */
+#define KVM_NEEDED (1u << 4 | 1u << 7 | 1u << 9 | 1u << 11 | 1u << 13 | 1u << 14)
+
+/* The QOM path of the first CPU. */
+static char *
+first_cpu(MoseQmp *qmp, GError **error)
+{
+    g_autoptr(JsonNode) answer = mose_qmp_execute(qmp, "query-cpus-fast", NULL, error);
+    JsonArray *cpus;
+
+    if (!answer)
+        return NULL;
+    cpus = JSON_NODE_HOLDS_ARRAY(answer) ? json_node_get_array(answer) : NULL;
+    if (!cpus || json_array_get_length(cpus) == 0) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_QMP, "query-cpus-fast: no CPU");
+        return NULL;
+    }
+    return g_strdup(
+        mose_json_string(json_array_get_object_element(cpus, 0), "qom-path", ""));
+}
+
+static JsonNode *
+qom_get(MoseQmp *qmp, const char *path, const char *property, GError **error)
+{
+    return mose_qmp_execute(
+        qmp, "qom-get",
+        mose_json_object("path", "s", path, "property", "s", property, NULL), error);
+}
+
+/* The feature words of a CPU: key "leaf/subleaf/register", value the bits. */
+static GHashTable *
+feature_words(MoseQmp *qmp, const char *cpu, GError **error)
+{
+    g_autoptr(JsonNode) answer = qom_get(qmp, cpu, "feature-words", error);
+    g_autoptr(GHashTable) words = NULL;
+    JsonArray *list;
+
+    if (!answer)
+        return NULL;
+    words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    list = JSON_NODE_HOLDS_ARRAY(answer) ? json_node_get_array(answer) : NULL;
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        JsonObject *word = json_array_get_object_element(list, i);
+        guint32 leaf = mose_json_int(word, "cpuid-input-eax", 0);
+        guint32 bits = mose_json_int(word, "features", 0);
+
+        if (leaf == KVM_LEAF)
+            bits &= KVM_NEEDED;
+        g_hash_table_insert(
+            words,
+            g_strdup_printf("%08x/%d/%s", leaf,
+                            (int)mose_json_int(word, "cpuid-input-ecx", 0),
+                            mose_json_string(word, "cpuid-register", "")),
+            GUINT_TO_POINTER(bits));
+    }
+    return g_steal_pointer(&words);
+}
+
+/* Whether the boolean property is there and on. */
+static gboolean
+is_on(MoseQmp *qmp, const char *cpu, const char *property)
+{
+    g_autoptr(JsonNode) answer = qom_get(qmp, cpu, property, NULL);
+
+    return answer && JSON_NODE_HOLDS_VALUE(answer) && json_node_get_boolean(answer);
+}
+
+/*
+ * The names of features on at the source and off at the destination. Asked one by
+ * one, so only where the words differ. Names that stand for no CPUID bit
+ * ("check", "realized", "kvm") differ as well and are passed over.
+ */
+static gboolean
+name_losses(MoseQmp *source, const char *source_cpu, MoseQmp *destination,
+            const char *destination_cpu, GPtrArray *lost, GError **error)
+{
+    static const char *const not_features[] = { "realized",
+                                                "hotplugged",
+                                                "hotpluggable",
+                                                "start-powered-off",
+                                                "check",
+                                                "enforce",
+                                                "kvm",
+                                                "migratable",
+                                                "full-cpuid-auto-level",
+                                                "kvmclock",
+                                                "kvm-nopiodelay",
+                                                "kvm-mmu",
+                                                "kvm-steal-time",
+                                                "kvm-pv-eoi",
+                                                "kvmclock-stable-bit",
+                                                "kvm-poll-control",
+                                                "kvm-msi-ext-dest-id",
+                                                "kvm-hint-dedicated",
+                                                "kvm_mmu",
+                                                "kvm_nopiodelay",
+                                                "kvm_steal_time",
+                                                "kvm_pv_eoi",
+                                                "cpuid-0xb",
+                                                "l3-cache",
+                                                "legacy-cache",
+                                                "host-phys-bits",
+                                                "fill-mtrr-mask",
+                                                "tcg-cpuid",
+                                                "kvm-no-smi-migration",
+                                                "kvm-pv-enforce-cpuid",
+                                                "hv-passthrough",
+                                                NULL };
+    g_autoptr(JsonNode) answer = mose_qmp_execute(
+        source, "qom-list", mose_json_object("path", "s", source_cpu, NULL), error);
+    JsonArray *list = answer ? json_node_get_array(answer) : NULL;
+
+    if (!list)
+        return FALSE;
+    for (guint i = 0; i < json_array_get_length(list); i++) {
+        JsonObject *property = json_array_get_object_element(list, i);
+        const char *name = mose_json_string(property, "name", "");
+
+        if (strcmp(mose_json_string(property, "type", ""), "bool") != 0 ||
+            g_strv_contains(not_features, name) || g_str_has_prefix(name, "x-") ||
+            strchr(name, '_'))
+            continue;
+        if (is_on(source, source_cpu, name) &&
+            !is_on(destination, destination_cpu, name))
+            g_ptr_array_add(lost, g_strdup(name));
+    }
+    return TRUE;
+}
+
+/* Add what the words say is lost, by CPUID leaf, where no name was found. */
+static void
+add_bits(GPtrArray *lost, const char *key, guint bits)
+{
+    g_ptr_array_add(lost, g_strdup_printf("CPUID %s bits 0x%x", key, bits));
+}
+
+static gboolean
+compare_cpus(MoseQmp *source, MoseQmp *destination, GPtrArray *lost, GError **error)
+{
+    g_autofree char *source_cpu = first_cpu(source, error);
+    g_autofree char *destination_cpu =
+        source_cpu ? first_cpu(destination, error) : NULL;
+    g_autoptr(GHashTable) before = NULL, after = NULL;
+    g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iter;
+    gpointer key, bits;
+
+    if (!destination_cpu || !(before = feature_words(source, source_cpu, error)) ||
+        !(after = feature_words(destination, destination_cpu, error)))
+        return FALSE;
+    g_hash_table_iter_init(&iter, before);
+    while (g_hash_table_iter_next(&iter, &key, &bits)) {
+        guint gone =
+            GPOINTER_TO_UINT(bits) & ~GPOINTER_TO_UINT(g_hash_table_lookup(after, key));
+
+        if (gone)
+            add_bits(words, key, gone);
+    }
+    if (words->len == 0)
+        return TRUE;
+    if (!name_losses(source, source_cpu, destination, destination_cpu, lost, error))
+        return FALSE;
+    if (lost->len == 0)
+        g_ptr_array_extend_and_steal(lost, g_steal_pointer(&words));
+    return TRUE;
+}
+
+/* One name for what both accelerators have, NULL for what needs no partner. */
+static const char *
+common_type(const char *type)
+{
+    static const char *const pairs[][2] = {
+        { "kvm-apic", "apic" },       { "kvm-ioapic", "ioapic" },
+        { "kvm-i8259", "isa-i8259" }, { "kvm-pit", "isa-pit" },
+        { "kvmclock", NULL },         { "kvmvapic", NULL },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(pairs); i++)
+        if (strcmp(type, pairs[i][0]) == 0)
+            return pairs[i][1];
+    return type;
+}
+
+/* Count the devices below @path by type; @step is added for each. */
+static gboolean
+count_devices(MoseQmp *qmp, const char *path, int step, GHashTable *counts,
+              GError **error)
+{
+    g_autoptr(JsonNode) answer = mose_qmp_execute(
+        qmp, "qom-list", mose_json_object("path", "s", path, NULL), error);
+    JsonArray *list = answer ? json_node_get_array(answer) : NULL;
+
+    if (!list)
+        return FALSE;
+    for (guint i = 0; i < json_array_get_length(list); i++) {
+        const char *type =
+            mose_json_string(json_array_get_object_element(list, i), "type", "");
+        g_autofree char *name = NULL;
+        const char *common;
+        int count;
+
+        if (!g_str_has_prefix(type, "child<") || g_str_has_suffix(type, "-x86_64-cpu>"))
+            continue;
+        name = g_strndup(type + 6, strlen(type) - 7);
+        common = common_type(name);
+        if (!common)
+            continue;
+        count = GPOINTER_TO_INT(g_hash_table_lookup(counts, common));
+        g_hash_table_insert(counts, g_strdup(common), GINT_TO_POINTER(count + step));
+    }
+    return TRUE;
+}
+
+static gboolean
+compare_devices(MoseQmp *source, MoseQmp *destination, GPtrArray *only, GError **error)
+{
+    static const char *const paths[] = { "/machine/peripheral",
+                                         "/machine/peripheral-anon",
+                                         "/machine/unattached" };
+    g_autoptr(GHashTable) counts =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GHashTableIter iter;
+    gpointer type, count;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
+        if (!count_devices(source, paths[i], 1, counts, error) ||
+            !count_devices(destination, paths[i], -1, counts, error))
+            return FALSE;
+    g_hash_table_iter_init(&iter, counts);
+    while (g_hash_table_iter_next(&iter, &type, &count))
+        if (GPOINTER_TO_INT(count) > 0 && !strstr(type, "memory-region") &&
+            strcmp(type, "irq") != 0)
+            g_ptr_array_add(only, g_strdup(type));
+    return TRUE;
+}
+
+static gboolean
+read_run_state(MoseQmp *qmp, char **ret, GError **error)
+{
+    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
+
+    if (!status)
+        return FALSE;
+    *ret = g_strdup(mose_json_string(status, "status", ""));
+    return TRUE;
+}
+
+MoseFactSet *
+mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
+                  GError **error)
+{
+    g_autoptr(MoseFactSet) set = g_new0(MoseFactSet, 1);
+
+    set->lost_features = g_ptr_array_new_with_free_func(g_free);
+    set->source_only = g_ptr_array_new_with_free_func(g_free);
+    if (!compare_cpus(source, destination, set->lost_features, error) ||
+        !compare_devices(source, destination, set->source_only, error) ||
+        !read_run_state(source, &set->run_state, error))
+        return NULL;
+    g_ptr_array_add(set->lost_features, NULL);
+    g_ptr_array_add(set->source_only, NULL);
+    set->facts = (MoseFacts){
+        .direction = direction,
+        .lost_features = (const char *const *)set->lost_features->pdata,
+        .source_only = (const char *const *)set->source_only->pdata,
+        .run_state = set->run_state,
+    };
+    return g_steal_pointer(&set);
+}
+
+void
+mose_facts_free(MoseFactSet *set)
+{
+    if (!set)
+        return;
+    g_clear_pointer(&set->lost_features, g_ptr_array_unref);
+    g_clear_pointer(&set->source_only, g_ptr_array_unref);
+    g_free(set->run_state);
+    g_free(set);
+}
+
+gboolean
+mose_facts_judge(const MoseFacts *facts, GPtrArray **ret_found, GPtrArray **ret_reasons)
+{
+    gboolean good = TRUE;
+
+    *ret_found = g_ptr_array_new();
+    *ret_reasons = g_ptr_array_new_with_free_func(g_free);
+    for (const MoseRule *const *rule = mose_rules; *rule; rule++) {
+        char *reason;
+
+        if (!mose_rule_applies(*rule, facts))
+            continue;
+        reason = (*rule)->refuse ? (*rule)->refuse(facts) : NULL;
+        good = good && !reason;
+        g_ptr_array_add(*ret_found, (gpointer)*rule);
+        g_ptr_array_add(*ret_reasons, reason);
+    }
+    return good;
+}

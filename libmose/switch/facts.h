@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What can be known of two machines before anything moves, by asking the two
+ * QEMU processes themselves: the CPU features each really gives (not those it
+ * was asked for), and the devices each really has.
+ */
+#pragma once
+
+#include "qemu/qmp.h"
+#include "stream/rules/rule.h"
+
+/* Facts that own their strings; `facts` is what rules see. */
+typedef struct {
+    MoseFacts facts;
+    GPtrArray *lost_features;
+    GPtrArray *source_only;
+    char *run_state;
+} MoseFactSet;
+
+/*
+ * Compare the machine behind @source with the one behind @destination. Sources:
+ * QOM property feature-words of the CPU (QEMU target/i386/cpu.c), the device
+ * tree below /machine.
+ */
+MoseFactSet *mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
+                               GError **error);
+void mose_facts_free(MoseFactSet *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFactSet, mose_facts_free)
+
+/*
+ * What each rule says of these facts: *@ret_found gets the rules that concern
+ * the switch, *@ret_reasons, of the same length, the reason of a refusal or
+ * NULL. TRUE when nothing is refused.
+ */
+gboolean mose_facts_judge(const MoseFacts *facts, GPtrArray **ret_found,
+                          GPtrArray **ret_reasons);

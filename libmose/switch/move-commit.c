@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The end of a switch: the guest is given over, or goes back. See move.h. */
+#include <string.h>
+
+#include "switch/guardian.h"
+#include "switch/move.h"
+#include "switch/recover.h"
+#include "util/error.h"
+#include "util/json.h"
+
+#define RESUME_TIMEOUT_MS 5000
+
+/* Both sides agree that the destination has the guest, which runs in neither. */
+static gboolean
+both_stand_still(MoseMove *move, GError **error)
+{
+    MoseQmp *const monitors[] = { move->source_qmp, move->destination->qmp };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(monitors); i++) {
+        g_autoptr(JsonObject) status =
+            mose_qmp_query(monitors[i], "query-status", NULL, error);
+
+        if (!status)
+            return FALSE;
+        if (mose_json_bool(status, "running", FALSE)) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                        "the %s runs where it should stand still (status %s)",
+                        i == 0 ? "source" : "destination",
+                        mose_json_string(status, "status", ""));
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/*
+ * QEMU refused to run the destination (a disk that a third process holds, say),
+ * and it has not run: the one way back after the commit record.
+ */
+static gboolean
+take_back(MoseMove *move, GError **error)
+{
+    g_autoptr(JsonObject) status =
+        mose_qmp_query(move->destination->qmp, "query-status", NULL, NULL);
+
+    if (!status || mose_json_bool(status, "running", TRUE) ||
+        mose_qmp_take_event(move->destination->qmp, "RESUME", NULL))
+        return FALSE;
+    return mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error);
+}
+
+/* Let the destination run. FALSE: it did not, and the guest is the source's
+ * again. Other trouble is kept in move->late. */
+static gboolean
+resume(MoseMove *move, GError **error)
+{
+    MoseQmpEvent event;
+    g_autoptr(GError) cause = NULL;
+
+    if (mose_qmp_run(move->destination->qmp, "cont", NULL, &cause) &&
+        mose_qmp_wait_event(move->destination->qmp, "RESUME", RESUME_TIMEOUT_MS, -1,
+                            &event, &cause)) {
+        move->resume_us = event.time_us;
+        return TRUE;
+    }
+    if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_QMP) && take_back(move, NULL)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    move->late = g_steal_pointer(&cause);
+    return TRUE;
+}
+
+gboolean
+mose_move_commit(MoseMove *move, GError **error)
+{
+    if (!both_stand_still(move, error) ||
+        !mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
+        return FALSE;
+    if (move->was_running && !resume(move, error))
+        return FALSE;
+    move->committed_us = g_get_monotonic_time();
+    mose_process_kill(move->source);
+    return TRUE;
+}
+
+gboolean
+mose_move_settle(MoseMove *move, GError **error)
+{
+    MoseGuest *guest = move->guest;
+    guint old = guest->generation;
+    g_autoptr(GError) first = g_steal_pointer(&move->late);
+
+    guest->generation = move->destination->generation;
+    guest->side = move->options->side;
+    guest->pid = move->destination->process->pid;
+    guest->start_time = move->destination->process->start_time;
+    mose_launch_settle(move->destination->qmp, move->destination->line,
+                       first ? NULL : &first);
+    if (mose_guest_save(guest, first ? NULL : &first) &&
+        mose_journal_end(guest->dir, first ? NULL : &first))
+        mose_launch_forget_files(guest, old);
+    if (!first)
+        return TRUE;
+    g_propagate_prefixed_error(
+        error, g_steal_pointer(&first),
+        "the guest is in the %s, but: ", mose_side_name(guest->side));
+    return FALSE;
+}
+
+/* Add to what went wrong that the way back did, too. */
+static void
+add_trouble(GError **error, const GError *trouble)
+{
+    g_autofree char *text = NULL;
+
+    if (!*error) {
+        *error = g_error_copy(trouble);
+        return;
+    }
+    text = g_strdup_printf("%s; and the way back failed: %s", (*error)->message,
+                           trouble->message);
+    g_free((*error)->message);
+    (*error)->message = g_steal_pointer(&text);
+}
+
+void
+mose_move_undo(MoseMove *move, GError **error)
+{
+    g_autoptr(GError) trouble = NULL;
+
+    g_clear_pointer(&move->relay, mose_relay_free);
+    if (move->destination)
+        mose_launch_abort(move->guest, move->destination);
+    if (move->touched_source &&
+        !mose_resume_source(move->source_qmp, move->was_running, &trouble)) {
+        /* Keep the journal: the guardian tries again on another monitor. */
+        add_trouble(error, trouble);
+        g_clear_pointer(&move->guardian, mose_process_free);
+        return;
+    }
+    if (move->journal && !mose_journal_end(move->guest->dir, &trouble))
+        add_trouble(error, trouble);
+}

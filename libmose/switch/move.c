@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The steps of a switch, up to where the guest stops; then move-commit.c. */
+#include "switch/move.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "switch/guardian.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/json.h"
+
+/* In place the stream has some 330 KB: a side that takes longer hangs. */
+#define MOVE_TIMEOUT_MS 15000
+#define QMP_TIMEOUT_MS 5000
+/*
+ * From the rewritten stream to the guest's next instruction: the destination's
+ * load, its answer, `cont`. Measured: 1.5 to 3 ms (bench/switch).
+ */
+#define REST_NS 2000000
+
+MoseMove *
+mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
+{
+    MoseMove *move = g_new0(MoseMove, 1);
+
+    move->guest = guest;
+    move->options = options;
+    move->ram_fd = MOSE_FD_NONE;
+    move->changed = g_ptr_array_new();
+    move->begun_us = g_get_monotonic_time();
+    move->tsc = mose_tsc_sample();
+    return move;
+}
+
+void
+mose_move_free(MoseMove *move)
+{
+    if (!move)
+        return;
+    mose_relay_free(move->relay);
+    mose_guardian_stop(move->guardian);
+    mose_journal_free(move->journal);
+    mose_launch_free(move->destination);
+    mose_ram_free(move->ram);
+    mose_fd_close(move->ram_fd);
+    mose_qmp_free(move->source_qmp);
+    mose_process_free(move->source);
+    g_clear_pointer(&move->changed, g_ptr_array_unref);
+    g_clear_error(&move->late);
+    g_free(move);
+}
+
+static gboolean
+open_source(MoseMove *move, GError **error)
+{
+    g_autoptr(JsonObject) status = NULL;
+
+    move->source = mose_guest_process(move->guest, error);
+    if (!move->source)
+        return FALSE;
+    move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
+    if (!move->source_qmp)
+        return FALSE;
+    mose_qmp_set_timeout(move->source_qmp, QMP_TIMEOUT_MS);
+    status = mose_qmp_query(move->source_qmp, "query-status", NULL, error);
+    if (!status)
+        return FALSE;
+    move->was_running = mose_json_bool(status, "running", FALSE);
+    move->ram_fd = mose_ram_open(move->source, error);
+    if (move->ram_fd < 0)
+        return FALSE;
+    move->ram = mose_ram_map(move->ram_fd, move->source_qmp, error);
+    return move->ram != NULL;
+}
+
+gboolean
+mose_move_begin(MoseMove *move, GError **error)
+{
+    MoseJournalEntry entry = { MOSE_PHASE_PREPARE, move->guest->generation + 1,
+                               move->options->side, FALSE };
+
+    if (!open_source(move, error))
+        return FALSE;
+    entry.was_running = move->was_running;
+    move->journal = mose_journal_begin(move->guest->dir, &entry, error);
+    if (!move->journal)
+        return FALSE;
+    move->guardian = mose_guardian_start(move->guest, error);
+    return move->guardian != NULL;
+}
+
+gboolean
+mose_move_launch(MoseMove *move, GError **error)
+{
+    MoseLaunchFor what = { move->options->side, move->guest->generation + 1,
+                           move->ram_fd, move->source };
+
+    move->destination = mose_launch(move->guest, &what, error);
+    move->launched_us = g_get_monotonic_time();
+    return move->destination != NULL;
+}
+
+static guint
+direction(const MoseMove *move)
+{
+    const MoseSpec *spec = move->guest->spec;
+
+    return mose_direction(spec->accel[move->guest->side],
+                          spec->accel[move->options->side]);
+}
+
+MoseFactSet *
+mose_move_facts(MoseMove *move, GError **error)
+{
+    return mose_facts_gather(move->source_qmp, move->destination->qmp, direction(move),
+                             error);
+}
+
+gboolean
+mose_move_check(MoseMove *move, GError **error)
+{
+    g_autoptr(MoseFactSet) set = mose_move_facts(move, error);
+    g_autoptr(GPtrArray) found = NULL, reasons = NULL;
+
+    if (!set)
+        return FALSE;
+    if (mose_facts_judge(&set->facts, &found, &reasons))
+        return TRUE;
+    for (guint i = 0; i < found->len; i++) {
+        const MoseRule *rule = found->pdata[i];
+
+        if (reasons->pdata[i]) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED, "rule %s: %s",
+                        rule->name, (char *)reasons->pdata[i]);
+            break;
+        }
+    }
+    return FALSE;
+}
+
+/* --- the rewriting, on the relay's thread --- */
+
+static gint64
+stopped_ns(gpointer data)
+{
+    MoseMove *move = data;
+
+    if (!move->was_running || !g_atomic_int_get(&move->stopped_seen))
+        return 0;
+    return (g_get_real_time() - move->stop_us) * 1000 + REST_NS;
+}
+
+static gboolean
+read_memory(gpointer data, guint64 address, void *to, gsize len)
+{
+    const MoseMove *move = data;
+
+    return mose_ram_read(move->ram, address, to, len);
+}
+
+static gboolean
+rewrite(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseMove *move = data;
+    MoseTscSample now = mose_tsc_sample();
+    MoseRuleContext context = { direction(move), mose_tsc_khz(&move->tsc, &now),
+                                stopped_ns, read_memory, move };
+
+    if (move->options->tamper &&
+        !move->options->tamper(doc, move->options->data, error))
+        return FALSE;
+    return mose_rules_rewrite(&context, doc, move->options->without_rule, move->changed,
+                              error);
+}
+
+/* --- connecting --- */
+
+/* Only what this operation needs: another one may have left its own. */
+static gboolean
+set_capabilities(MoseQmp *qmp, GError **error)
+{
+    static const struct {
+        const char *name;
+        gboolean on;
+    } wanted[] = {
+        { "events", TRUE },
+        { "x-ignore-shared", TRUE },
+        { "return-path", TRUE },
+        { "late-block-activate", TRUE },
+        { "pause-before-switchover", FALSE },
+        { "multifd", FALSE },
+        { "postcopy-ram", FALSE },
+        { "xbzrle", FALSE },
+        { "auto-converge", FALSE },
+        { "mapped-ram", FALSE },
+    };
+    JsonArray *list = json_array_new();
+
+    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
+        json_array_add_object_element(list, mose_json_object("capability", "s",
+                                                             wanted[i].name, "state",
+                                                             "b", wanted[i].on, NULL));
+    return mose_qmp_run(qmp, "migrate-set-capabilities",
+                        mose_json_object("capabilities", "a", list, NULL), error);
+}
+
+/* What is left when RAM stays where it is goes at once, at any speed. */
+static gboolean
+set_limits(MoseQmp *qmp, GError **error)
+{
+    return mose_qmp_run(qmp, "migrate-set-parameters",
+                        mose_json_object("max-bandwidth", "i", (gint64)0,
+                                         "downtime-limit", "i", (gint64)100000, NULL),
+                        error);
+}
+
+/* One end of a new socket pair goes to QEMU as "mose", the other is returned. */
+static int
+give_socket(MoseQmp *qmp, GError **error)
+{
+    g_auto(MoseFd) ours = MOSE_FD_NONE;
+    g_auto(MoseFd) theirs = MOSE_FD_NONE;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        mose_error_set_errno(error, errno, "cannot make a socket pair");
+        return -1;
+    }
+    ours = pair[0];
+    theirs = pair[1];
+    if (!mose_qmp_send_fd(qmp, "mose", theirs, error))
+        return -1;
+    return mose_fd_steal(&ours);
+}
+
+gboolean
+mose_move_connect(MoseMove *move, GError **error)
+{
+    g_auto(MoseFd) source = MOSE_FD_NONE;
+    g_auto(MoseFd) destination = MOSE_FD_NONE;
+    MoseQmp *to = move->destination->qmp;
+
+    mose_qmp_set_timeout(to, QMP_TIMEOUT_MS);
+    if (!set_capabilities(move->source_qmp, error) || !set_capabilities(to, error) ||
+        !set_limits(move->source_qmp, error))
+        return FALSE;
+    source = give_socket(move->source_qmp, error);
+    destination = source < 0 ? -1 : give_socket(to, error);
+    if (destination < 0)
+        return FALSE;
+    /* The guardian was forked before this thread was made. */
+    move->relay = mose_relay_start(mose_fd_steal(&source), mose_fd_steal(&destination),
+                                   rewrite, move, error);
+    return move->relay &&
+           mose_qmp_run(to, "migrate-incoming",
+                        mose_json_object("uri", "s", "fd:mose", NULL), error);
+}
+
+/* --- moving --- */
+
+static gboolean
+migration_ended(const MoseQmpEvent *event, gpointer data)
+{
+    const char *status = mose_json_string(event->data, "status", "");
+
+    return strcmp(event->name, "MIGRATION") == 0 &&
+           (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
+            strcmp(status, "cancelled") == 0);
+}
+
+/* Why a move that did not end well did not: the relay knows best, then the
+ * destination's last words, then the source. */
+static gboolean
+explain(MoseMove *move, GError **error)
+{
+    g_autoptr(GError) relay = NULL;
+    g_autoptr(JsonObject) state = NULL;
+    g_autofree char *said = NULL;
+
+    g_clear_error(error);
+    /* A destination that exits says why before its socket closes. */
+    if (!mose_relay_check(move->relay, &relay) &&
+        !g_error_matches(relay, MOSE_ERROR, MOSE_ERROR_CLOSED) &&
+        relay->domain == MOSE_ERROR) {
+        g_propagate_error(error, g_steal_pointer(&relay));
+        return FALSE;
+    }
+    mose_process_wait(move->destination->process, 200);
+    said = mose_log_tail(move->destination->log, 0, 2000);
+    if (*said) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the destination did not load the guest; it said: %s", said);
+        return FALSE;
+    }
+    state = mose_qmp_query(move->source_qmp, "query-migrate", NULL, NULL);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "the move failed: %s",
+                mose_json_string(state, "error-desc",
+                                 relay ? relay->message : "no reason was given"));
+    return FALSE;
+}
+
+/* The time at which the guest stood still, for the rule of it. */
+static gboolean
+note_stop(MoseMove *move, GError **error)
+{
+    MoseQmpEvent stop;
+
+    if (!mose_qmp_wait_event(move->source_qmp, "STOP", MOVE_TIMEOUT_MS,
+                             mose_relay_failure_fd(move->relay), &stop, error))
+        return FALSE;
+    move->stop_us = stop.time_us;
+    g_atomic_int_set(&move->stopped_seen, 1);
+    return TRUE;
+}
+
+static gboolean
+wait_ended(MoseMove *move, MoseQmp *qmp, GError **error)
+{
+    MoseQmpEvent event;
+
+    return mose_qmp_wait(qmp, migration_ended, NULL, MOVE_TIMEOUT_MS,
+                         mose_relay_failure_fd(move->relay), &event, error) &&
+           strcmp(mose_json_string(event.data, "status", ""), "completed") == 0;
+}
+
+gboolean
+mose_move_migrate(MoseMove *move, GError **error)
+{
+    guint64 out;
+
+    if (!mose_process_alive(move->guardian)) {
+        mose_process_free(g_steal_pointer(&move->guardian));
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "the guardian has ended");
+        return FALSE;
+    }
+    if (!mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error))
+        return FALSE;
+    /* Old events would be taken for those of this move. */
+    while (mose_qmp_take_event(move->source_qmp, "STOP", NULL))
+        ;
+    move->touched_source = TRUE;
+    move->moved_us = g_get_monotonic_time();
+    if (!mose_qmp_run(move->source_qmp, "migrate",
+                      mose_json_object("uri", "s", "fd:mose", NULL), error))
+        return FALSE;
+    if ((move->was_running && !note_stop(move, error)) ||
+        !wait_ended(move, move->source_qmp, error) ||
+        !wait_ended(move, move->destination->qmp, error))
+        return explain(move, error);
+    mose_relay_progress(move->relay, &move->stream_bytes, &out);
+    return TRUE;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the journal of a dead MOSE asks for; see recover.h. */
+#include "switch/recover.h"
+
+#include <string.h>
+
+#include "qemu/command.h"
+#include "switch/journal.h"
+#include "switch/launch.h"
+#include "util/error.h"
+#include "util/json.h"
+
+#define CANCEL_TIMEOUT_MS 5000
+#define POLL_MS 2
+
+/* Whether process @pid was started with our pidfile @path. */
+static gboolean
+has_pidfile(pid_t pid, const char *path)
+{
+    g_autofree char *file = g_strdup_printf("/proc/%d/cmdline", (int)pid);
+    g_autofree char *text = NULL;
+    gsize len;
+
+    if (!g_file_get_contents(file, &text, &len, NULL))
+        return FALSE;
+    for (const char *p = text; p < text + len; p += strlen(p) + 1)
+        if (strcmp(p, path) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+MoseProcess *
+mose_find_generation(const MoseGuest *guest, guint generation)
+{
+    g_autofree char *path = mose_guest_pidfile(guest, generation);
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const char *name;
+
+    while (proc && (name = g_dir_read_name(proc))) {
+        pid_t pid = g_ascii_strtoll(name, NULL, 10);
+        MoseProcess *process;
+
+        if (pid <= 0 || !has_pidfile(pid, path))
+            continue;
+        process = mose_process_open(pid, mose_process_start_time(pid), NULL);
+        if (process)
+            return process;
+    }
+    return NULL;
+}
+
+static gboolean
+is_running(MoseQmp *qmp, gboolean *ret, GError **error)
+{
+    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
+
+    if (!status)
+        return FALSE;
+    *ret = mose_json_bool(status, "running", FALSE);
+    return TRUE;
+}
+
+/* Wait until no migration is under way at the source. */
+static gboolean
+wait_for_end(MoseQmp *source, GError **error)
+{
+    static const char *const ended[] = { "",       "none",      "completed",
+                                         "failed", "cancelled", NULL };
+    gint64 deadline = g_get_monotonic_time() + CANCEL_TIMEOUT_MS * 1000;
+
+    for (;;) {
+        g_autoptr(JsonObject) state =
+            mose_qmp_query(source, "query-migrate", NULL, error);
+
+        if (!state)
+            return FALSE;
+        if (g_strv_contains(ended, mose_json_string(state, "status", "")))
+            return TRUE;
+        if (g_get_monotonic_time() > deadline) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                        "the source does not end its migration (%s)",
+                        mose_json_string(state, "status", ""));
+            return FALSE;
+        }
+        /* QEMU tells of this end by an event only where events are switched on,
+         * and that is another command's choice. */
+        g_usleep(POLL_MS * 1000);
+    }
+}
+
+gboolean
+mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
+{
+    gboolean running = FALSE;
+
+    if (!mose_qmp_run(source, "migrate_cancel", NULL, error) ||
+        !wait_for_end(source, error) || !is_running(source, &running, error))
+        return FALSE;
+    if (running || !was_running)
+        return TRUE;
+    if (!mose_qmp_run(source, "cont", NULL, error) ||
+        !is_running(source, &running, error))
+        return FALSE;
+    if (!running)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the source does not run although it was told to");
+    return running;
+}
+
+static gboolean
+undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+{
+    g_autoptr(MoseProcess) destination = mose_find_generation(guest, entry->generation);
+    g_autoptr(MoseQmp) source = NULL;
+
+    if (destination && !mose_process_kill(destination)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the destination (pid %d) does not end", (int)destination->pid);
+        return FALSE;
+    }
+    source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
+    if (!source || !mose_resume_source(source, entry->was_running, error))
+        return FALSE;
+    mose_launch_forget_files(guest, entry->generation);
+    return TRUE;
+}
+
+/* What the process of @entry has to take over from the one before it. */
+static gboolean
+settle(MoseGuest *guest, const MoseJournalEntry *entry, MoseQmp *qmp, GError **error)
+{
+    g_autofree char *pidfile = mose_guest_pidfile(guest, entry->generation);
+    MoseCommandFor what = { entry->side, entry->generation, TRUE, pidfile,
+                            guest->machine_type };
+    g_autoptr(MoseCommandLine) line = mose_command_build(guest->spec, &what, error);
+
+    return line && mose_launch_settle(qmp, line, error);
+}
+
+/* Let the destination run; *@ret_refused when QEMU would not, and it has not. */
+static gboolean
+run_destination(MoseQmp *qmp, gboolean *ret_refused, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gboolean running = TRUE;
+
+    if (mose_qmp_run(qmp, "cont", NULL, &cause))
+        return TRUE;
+    *ret_refused = g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_QMP) &&
+                   is_running(qmp, &running, NULL) && !running;
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static void
+take_over(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *process)
+{
+    guest->generation = entry->generation;
+    guest->side = entry->side;
+    guest->pid = process->pid;
+    guest->start_time = process->start_time;
+}
+
+static gboolean
+finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+{
+    g_autoptr(MoseProcess) source = mose_guest_process(guest, NULL);
+    g_autoptr(MoseProcess) destination = mose_find_generation(guest, entry->generation);
+    g_autofree char *monitor =
+        mose_guest_monitor(guest, MOSE_MONITOR_GUARDIAN, entry->generation);
+    g_autoptr(MoseQmp) qmp = NULL;
+    g_autoptr(GError) later = NULL;
+    gboolean refused = FALSE;
+    guint old = guest->generation;
+
+    if (!destination) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "the guest's process of generation %u has ended",
+                    entry->generation);
+        return FALSE;
+    }
+    qmp = mose_qmp_connect(monitor, CANCEL_TIMEOUT_MS, error);
+    if (!qmp)
+        return FALSE;
+    /* The source stands still after its migration: it can wait for its end until
+     * it is certain that the destination runs. */
+    if (entry->was_running && !run_destination(qmp, &refused, error)) {
+        if (!refused || old == entry->generation || !source)
+            return FALSE;
+        g_clear_error(error);
+        return undo(guest, entry, error);
+    }
+    /* guest.json may name the destination already. */
+    if (old != entry->generation && source && !mose_process_kill(source)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the source (pid %d) does not end", (int)source->pid);
+        return FALSE;
+    }
+    take_over(guest, entry, destination);
+    if (!settle(guest, entry, qmp, &later))
+        g_debug("settling: %s", later->message);
+    if (old != entry->generation)
+        mose_launch_forget_files(guest, old);
+    return TRUE;
+}
+
+gboolean
+mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    MoseJournalEntry entry;
+    gboolean committed;
+
+    *ret = MOSE_RECOVERED_NOTHING;
+    if (!mose_journal_read(guest->dir, &entry, &cause)) {
+        if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+            return mose_journal_end(guest->dir, error);
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    committed = entry.phase == MOSE_PHASE_COMMIT;
+    if (!(committed ? finish : undo)(guest, &entry, error)) {
+        g_prefix_error(error, "cannot %s the switch of guest %s that was interrupted: ",
+                       committed ? "finish" : "undo", guest->name);
+        return FALSE;
+    }
+    mose_guest_note(guest, committed ? "finished-after-death" : "undone-after-death",
+                    mose_json_object("phase", "s", mose_phase_name(entry.phase), "side",
+                                     "s", mose_side_name(guest->side), NULL));
+    *ret = committed ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
+    return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The stream's way from one QEMU to the other, through a rewriter, on a thread
+ * of its own. The return path goes the other way as it comes.
+ *
+ * It ends when both sides have closed, when it fails (the source then sees its
+ * socket close, and resumes the guest by itself), or when it is stopped.
+ */
+#pragma once
+
+#include "stream/rewriter.h"
+
+typedef struct MoseRelay MoseRelay;
+
+/*
+ * Start it between two connected sockets, which are taken over. @rewrite runs
+ * on the relay's thread.
+ */
+MoseRelay *mose_relay_start(int source, int destination, MoseRewriteFunc rewrite,
+                            gpointer data, GError **error);
+
+/* Readable once the relay has failed: for mose_qmp_wait(). */
+int mose_relay_failure_fd(const MoseRelay *relay);
+
+/* Why it failed; FALSE and *@error if it did. */
+gboolean mose_relay_check(MoseRelay *relay, GError **error);
+
+/* Bytes that the source has sent so far, and that went on to the destination. */
+void mose_relay_progress(MoseRelay *relay, guint64 *ret_in, guint64 *ret_out);
+
+/* Stop it, wait for its thread, close both sockets. */
+void mose_relay_free(MoseRelay *relay);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRelay, mose_relay_free)

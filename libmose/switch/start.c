@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Starting and ending guests; see start.h. */
+#include "switch/start.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "host/fitness.h"
+#include "qemu/cpu.h"
+#include "qemu/ram.h"
+#include "switch/journal.h"
+#include "switch/launch.h"
+#include "switch/recover.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/json.h"
+
+#define STOP_TIMEOUT_MS 2000
+
+const char *
+mose_choose_accel(char **ret_reason)
+{
+    const MoseKvmFitness *fitness = mose_kvm_fitness();
+
+    *ret_reason = g_strdup(fitness->verdict);
+    return fitness->fit ? "kvm" : "tcg";
+}
+
+static gboolean
+choose_accels(MoseSpec *spec, const MoseStartOptions *options, char **ret_reason,
+              GError **error)
+{
+    const char *accel = options->accel;
+
+    *ret_reason = NULL;
+    if (strcmp(accel, "auto") == 0) {
+        accel = mose_choose_accel(ret_reason);
+    } else if (strcmp(accel, "kvm") == 0) {
+        if (access("/dev/kvm", R_OK | W_OK) < 0) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED, "--accel kvm: %s",
+                        mose_kvm_fitness()->verdict);
+            return FALSE;
+        }
+        *ret_reason = g_strdup("asked for");
+    } else if (strcmp(accel, "tcg") == 0) {
+        *ret_reason = g_strdup("asked for");
+    } else {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "--accel %s: it is auto, kvm or tcg", accel);
+        return FALSE;
+    }
+    spec->accel[MOSE_SIDE_VIRTUALIZER] = g_strdup(accel);
+    spec->accel[MOSE_SIDE_EMULATOR] = g_strdup("tcg");
+    return TRUE;
+}
+
+/* Whether @cpu is the model @model, with or without properties. */
+static gboolean
+is_model(const char *cpu, const char *model)
+{
+    gsize len = strlen(model);
+
+    return strncmp(cpu, model, len) == 0 && (cpu[len] == '\0' || cpu[len] == ',');
+}
+
+static gboolean
+choose_cpus(MoseSpec *spec, const MoseStartOptions *options, GError **error)
+{
+    gboolean with_kvm = strcmp(spec->accel[MOSE_SIDE_VIRTUALIZER], "kvm") == 0;
+    const char *cpu = spec->user_cpu ? spec->user_cpu : options->cpu;
+    const char *emulator_cpu = options->emulator_cpu;
+    g_autoptr(MosePortableCpu) portable = NULL;
+
+    if (with_kvm && is_model(cpu, "host")) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "-cpu host: no emulator has the host's CPU, so the guest could not "
+                    "be switched; use --cpu portable");
+        return FALSE;
+    }
+    if (strcmp(cpu, "portable") == 0) {
+        portable = mose_portable_cpu_new(spec->qemu, with_kvm, error);
+        if (!portable)
+            return FALSE;
+        cpu = portable->virtualizer;
+        emulator_cpu = emulator_cpu ? emulator_cpu : portable->emulator;
+    }
+    spec->cpu[MOSE_SIDE_VIRTUALIZER] = g_strdup(cpu);
+    spec->cpu[MOSE_SIDE_EMULATOR] = g_strdup(emulator_cpu ? emulator_cpu : cpu);
+    return TRUE;
+}
+
+/* The versioned machine type behind an alias: "pc" is "pc-i440fx-10.0" now. */
+static gboolean
+read_machine_type(MoseGuest *guest, MoseQmp *qmp, GError **error)
+{
+    static const char suffix[] = "-machine";
+    g_autoptr(JsonNode) answer = mose_qmp_execute(
+        qmp, "qom-get",
+        mose_json_object("path", "s", "/machine", "property", "s", "type", NULL),
+        error);
+    const char *type =
+        answer && JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_string(answer) : NULL;
+
+    if (!answer)
+        return FALSE;
+    if (!type || !g_str_has_suffix(type, suffix)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_QMP, "QEMU tells no machine type");
+        return FALSE;
+    }
+    guest->machine_type = g_strndup(type, strlen(type) - strlen(suffix));
+    return TRUE;
+}
+
+static MoseLaunch *
+launch_first(MoseGuest *guest, gboolean overcommit, GError **error)
+{
+    g_auto(MoseFd) ram =
+        mose_ram_create(guest->name, guest->spec->ram_size, overcommit, error);
+    MoseLaunchFor what = { MOSE_SIDE_VIRTUALIZER, 1, ram, NULL };
+
+    return ram < 0 ? NULL : mose_launch(guest, &what, error);
+}
+
+static gboolean
+begin_life(MoseGuest *guest, MoseLaunch *launch, GError **error)
+{
+    const MoseSpec *spec = guest->spec;
+
+    guest->side = MOSE_SIDE_VIRTUALIZER;
+    guest->generation = launch->generation;
+    guest->pid = launch->process->pid;
+    guest->start_time = launch->process->start_time;
+    if (!read_machine_type(guest, launch->qmp, error) ||
+        !mose_launch_settle(launch->qmp, launch->line, error))
+        return FALSE;
+    mose_guest_note(guest, "run",
+                    mose_json_object("side", "s", mose_side_name(guest->side), "accel",
+                                     "s", spec->accel[guest->side], NULL));
+    return mose_guest_save(guest, error) &&
+           (spec->start_paused || mose_qmp_run(launch->qmp, "cont", NULL, error));
+}
+
+/* Processes left by a MOSE that died while it started this guest. */
+static void
+end_remains(MoseGuest *guest)
+{
+    g_autoptr(MoseProcess) process = mose_find_generation(guest, 1);
+
+    if (process)
+        mose_process_kill(process);
+}
+
+MoseGuest *
+mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
+           char **ret_reason, GError **error)
+{
+    g_autoptr(MoseSpec) owned = spec;
+    g_autoptr(MoseGuest) guest = NULL;
+    g_autoptr(MoseLaunch) launch = NULL;
+
+    if (!choose_accels(spec, options, ret_reason, error) ||
+        !choose_cpus(spec, options, error) || !(guest = mose_guest_create(name, error)))
+        return NULL;
+    spec->name = g_strdup(name);
+    guest->spec = g_steal_pointer(&owned);
+    end_remains(guest);
+    launch = launch_first(guest, options->overcommit, error);
+    if (launch && begin_life(guest, launch, error))
+        return g_steal_pointer(&guest);
+    if (launch)
+        mose_launch_abort(guest, launch);
+    mose_guest_remove(guest, NULL);
+    return NULL;
+}
+
+/* The sockets that the guest's last process was reached by. */
+static void
+remove_sockets(const MoseGuest *guest)
+{
+    MoseCommandFor what = { guest->side, guest->generation, TRUE, "", NULL };
+    g_autoptr(MoseCommandLine) line = mose_command_build(guest->spec, &what, NULL);
+
+    for (guint i = 0; line && i < line->renames->len; i++)
+        unlink(((const MoseRename *)line->renames->pdata[i])->wanted);
+}
+
+gboolean
+mose_stop(MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
+    g_autoptr(MoseQmp) qmp = NULL;
+
+    if (process) {
+        /* `quit` lets QEMU write what its disks' caches hold. */
+        qmp = mose_guest_connect(guest, MOSE_MONITOR_SWITCH, NULL);
+        if (qmp)
+            mose_qmp_run(qmp, "quit", NULL, NULL);
+        if ((!qmp || !mose_process_wait(process, STOP_TIMEOUT_MS)) &&
+            !mose_process_kill(process)) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "pid %d does not end",
+                        (int)process->pid);
+            return FALSE;
+        }
+    }
+    remove_sockets(guest);
+    return mose_guest_remove(guest, error);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The beginning and the end of a guest's life. */
+#pragma once
+
+#include "switch/guest.h"
+
+typedef struct {
+    const char *accel;        /* "auto", "kvm" or "tcg" */
+    const char *cpu;          /* "portable", or a value for -cpu */
+    const char *emulator_cpu; /* a value for -cpu of the emulator; NULL: as cpu */
+    gboolean overcommit;      /* start even if the host has less memory */
+} MoseStartOptions;
+
+/*
+ * Start guest @name as @spec (taken over) says. *@ret_reason tells why "auto"
+ * chose its accelerator. The guest returned is locked.
+ */
+MoseGuest *mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
+                      char **ret_reason, GError **error);
+
+/* End the guest: its process is killed, its directory removed. */
+gboolean mose_stop(MoseGuest *guest, GError **error);
+
+/* Which accelerator "auto" takes on this host, and why. */
+const char *mose_choose_accel(char **ret_reason);

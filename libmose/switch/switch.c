@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The switch's phases in their order; see switch.h. What they do: move.c. */
+#include "switch/switch.h"
+
+#include "switch/facts.h"
+#include "switch/move.h"
+#include "util/error.h"
+#include "util/json.h"
+
+static void
+tell(const MoseMove *move, const char *phase)
+{
+    if (move->options->progress)
+        move->options->progress(phase, move->options->data);
+}
+
+/* Every phase up to the commit can be undone. */
+static gboolean
+until_commit(MoseMove *move, GError **error)
+{
+    tell(move, "prepare");
+    if (!mose_move_begin(move, error) || !mose_move_launch(move, error))
+        return FALSE;
+    tell(move, "check");
+    if (!mose_move_check(move, error))
+        return FALSE;
+    tell(move, "move");
+    if (!mose_move_connect(move, error) || !mose_move_migrate(move, error))
+        return FALSE;
+    tell(move, "commit");
+    return mose_move_commit(move, error);
+}
+
+static void
+fill_report(const MoseMove *move, MoseSwitchReport *ret)
+{
+    const MoseSpec *spec = move->guest->spec;
+
+    *ret = (MoseSwitchReport){
+        .from_accel = spec->accel[!move->options->side],
+        .to_accel = spec->accel[move->options->side],
+        .blackout_us =
+            move->stop_us && move->resume_us ? move->resume_us - move->stop_us : 0,
+        .launch_us = move->launched_us - move->begun_us,
+        .move_us = move->committed_us - move->moved_us,
+        .total_us = g_get_monotonic_time() - move->begun_us,
+        .stream_bytes = move->stream_bytes,
+        .rules = g_ptr_array_ref(move->changed),
+    };
+}
+
+void
+mose_switch_report_clear(MoseSwitchReport *report)
+{
+    g_clear_pointer(&report->rules, g_ptr_array_unref);
+}
+
+static JsonObject *
+report_to_json(const MoseSwitchReport *report, MoseSide side)
+{
+    JsonArray *rules = json_array_new();
+
+    for (guint i = 0; i < report->rules->len; i++)
+        json_array_add_string_element(rules, report->rules->pdata[i]);
+    return mose_json_object("side", "s", mose_side_name(side), "from-accel", "s",
+                            report->from_accel, "accel", "s", report->to_accel,
+                            "blackout-us", "i", report->blackout_us, "launch-us", "i",
+                            report->launch_us, "move-us", "i", report->move_us,
+                            "total-us", "i", report->total_us, "stream-bytes", "i",
+                            (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+}
+
+gboolean
+mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *ret,
+            GError **error)
+{
+    g_autoptr(MoseMove) move = NULL;
+    g_autoptr(GError) cause = NULL;
+    const char *event = options->side == MOSE_SIDE_EMULATOR ? "emulate" : "virtualize";
+
+    if (guest->side == options->side) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "guest %s is in the %s already", guest->name,
+                    mose_side_name(guest->side));
+        return FALSE;
+    }
+    move = mose_move_new(guest, options);
+    if (!until_commit(move, &cause)) {
+        mose_move_undo(move, &cause);
+        mose_guest_note(guest, "failed",
+                        mose_json_object("operation", "s", event, "reason", "s",
+                                         cause->message, NULL));
+        mose_guest_save(guest, NULL);
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    fill_report(move, ret);
+    mose_guest_note(guest, event, report_to_json(ret, options->side));
+    return mose_move_settle(move, error);
+}
+
+gboolean
+mose_switch_check(MoseGuest *guest, MoseSide side, GPtrArray **ret_found,
+                  GPtrArray **ret_reasons, gboolean *ret_good, GError **error)
+{
+    MoseSwitchOptions options = { .side = side };
+    g_autoptr(MoseMove) move = mose_move_new(guest, &options);
+    g_autoptr(MoseFactSet) facts = NULL;
+    g_autoptr(GError) undone = NULL;
+
+    if (mose_move_begin(move, error) && mose_move_launch(move, error))
+        facts = mose_move_facts(move, error);
+    if (facts)
+        *ret_good = mose_facts_judge(&facts->facts, ret_found, ret_reasons);
+    mose_move_undo(move, &undone);
+    return facts != NULL;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The switch: a guest moved from one QEMU process into another, in place, as a
+ * transaction.
+ *
+ *   check     what is against it is said before anything happens
+ *   prepare   the destination is started, paused; the guest runs on
+ *   move      the source stops and sends its devices' state through the rules
+ *   commit    written to the journal; the destination runs, the source is ended
+ *   settle    sockets, ports and records follow
+ *
+ * Until the commit, any failure ends the destination and the guest runs on in
+ * the source; after it, the guest is the destination's.
+ */
+#pragma once
+
+#include "stream/doc.h"
+#include "stream/rules/rule.h"
+#include "switch/guest.h"
+
+typedef struct {
+    MoseSide side;            /* where the guest is to go */
+    const char *without_rule; /* leave this rule out (to see what it is for) */
+    void (*progress)(const char *phase, gpointer data); /* may be NULL */
+    /* Called before the rules, on the relay's thread: what a test makes the
+     * source say. May be NULL. */
+    gboolean (*tamper)(MoseDoc *doc, gpointer data, GError **error);
+    gpointer data;
+} MoseSwitchOptions;
+
+typedef struct {
+    const char *from_accel, *to_accel; /* of the guest's description */
+    gint64 blackout_us;   /* from the source's STOP to the destination's RESUME,
+                             by QEMU's own time stamps; 0 for a stopped guest */
+    gint64 launch_us;     /* to start the destination */
+    gint64 move_us;       /* from `migrate` to RESUME */
+    gint64 total_us;      /* all of it */
+    guint64 stream_bytes; /* that the source sent */
+    GPtrArray *rules;     /* names of the rules that changed something */
+} MoseSwitchReport;
+
+void mose_switch_report_clear(MoseSwitchReport *report);
+
+/*
+ * Switch @guest, which is locked and recovered, to options->side. INVALID when
+ * it is there already; REFUSED with the rule's reason. On failure the guest is
+ * where it was, and runs if it did: if even that fails, the error says so.
+ */
+gboolean mose_switch(MoseGuest *guest, const MoseSwitchOptions *options,
+                     MoseSwitchReport *ret, GError **error);
+
+/*
+ * What each rule says of a switch of @guest to @side: see mose_facts_judge().
+ * A destination is started for it and ended again; the guest runs on. *@ret_good
+ * tells whether nothing is refused.
+ */
+gboolean mose_switch_check(MoseGuest *guest, MoseSide side, GPtrArray **ret_found,
+                           GPtrArray **ret_reasons, gboolean *ret_good, GError **error);
