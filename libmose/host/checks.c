@@ -217,7 +217,7 @@ check_swapgs(const void *data, MoseProbeOutcome *ret)
 static bool
 change_cpuid(MoseProbeOutcome *ret)
 {
-    struct kvm_cpuid2 *cpuid = &vm.cpuid.header;
+    struct kvm_cpuid2 *cpuid = vm.cpuid;
     struct kvm_cpuid_entry2 *leaf = mose_vm_cpuid(&vm, 1, 0);
 
     if (leaf == NULL || cpuid->nent >= MOSE_VM_MAX_CPUID) {

@@ -86,8 +86,9 @@ mose_vm_create(MoseVm *vm, int kvm, bool irqchip)
     while (vm->fd < 0 && errno == EINTR);
     if (vm->fd < 0)
         return fail_ioctl(vm, "KVM_CREATE_VM");
-    vm->cpuid.header.nent = MOSE_VM_MAX_CPUID;
-    if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &vm->cpuid.header) < 0)
+    vm->cpuid = (struct kvm_cpuid2 *)vm->cpuid_space;
+    vm->cpuid->nent = MOSE_VM_MAX_CPUID;
+    if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, vm->cpuid) < 0)
         return fail_ioctl(vm, "KVM_GET_SUPPORTED_CPUID");
     if (!set_intel_pages(vm) || !add_memory(vm))
         return false;
@@ -99,7 +100,7 @@ mose_vm_create(MoseVm *vm, int kvm, bool irqchip)
 struct kvm_cpuid_entry2 *
 mose_vm_cpuid(MoseVm *vm, uint32_t function, uint32_t index)
 {
-    struct kvm_cpuid2 *cpuid = &vm->cpuid.header;
+    struct kvm_cpuid2 *cpuid = vm->cpuid;
 
     for (uint32_t i = 0; i < cpuid->nent; i++) {
         struct kvm_cpuid_entry2 *entry = &cpuid->entries[i];
@@ -181,7 +182,7 @@ mose_vm_start(MoseVm *vm, const uint8_t *entry)
     if (vm->run == MAP_FAILED)
         return fail_ioctl(vm, "mmap of the vCPU");
     /* First CPUID: it decides which control register bits are reserved. */
-    if (ioctl(vm->vcpu, KVM_SET_CPUID2, &vm->cpuid.header) < 0)
+    if (ioctl(vm->vcpu, KVM_SET_CPUID2, vm->cpuid) < 0)
         return fail_ioctl(vm, "KVM_SET_CPUID2");
     return set_registers(vm, mose_guest_kernel_address(entry));
 }
@@ -269,28 +270,32 @@ mose_vm_run(MoseVm *vm)
     return explain_exit(vm);
 }
 
-typedef struct {
-    struct kvm_msrs header;
-    struct kvm_msr_entry entry;
-} OneMsr;
+/* KVM_SET_MSRS or KVM_GET_MSRS of one register. */
+static bool
+one_msr(MoseVm *vm, unsigned long request, uint32_t msr, uint64_t *value)
+{
+    uint64_t space[(sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)) /
+                   sizeof(uint64_t)] = { 0 };
+    struct kvm_msrs *msrs = (struct kvm_msrs *)space;
+
+    msrs->nmsrs = 1;
+    msrs->entries[0].index = msr;
+    msrs->entries[0].data = *value;
+    if (ioctl(vm->vcpu, request, msrs) != 1)
+        return fail(vm, "KVM does not give access to MSR 0x%x", msr);
+    *value = msrs->entries[0].data;
+    return true;
+}
 
 bool
 mose_vm_set_msr(MoseVm *vm, uint32_t msr, uint64_t value)
 {
-    OneMsr one = { .header.nmsrs = 1, .entry = { .index = msr, .data = value } };
-
-    if (ioctl(vm->vcpu, KVM_SET_MSRS, &one) != 1)
-        return fail(vm, "KVM_SET_MSRS: MSR 0x%x cannot be set", msr);
-    return true;
+    return one_msr(vm, KVM_SET_MSRS, msr, &value);
 }
 
 bool
 mose_vm_get_msr(MoseVm *vm, uint32_t msr, uint64_t *ret)
 {
-    OneMsr one = { .header.nmsrs = 1, .entry = { .index = msr } };
-
-    if (ioctl(vm->vcpu, KVM_GET_MSRS, &one) != 1)
-        return fail(vm, "KVM_GET_MSRS: MSR 0x%x cannot be read", msr);
-    *ret = one.entry.data;
-    return true;
+    *ret = 0;
+    return one_msr(vm, KVM_GET_MSRS, msr, ret);
 }

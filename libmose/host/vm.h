@@ -23,11 +23,10 @@ typedef struct {
     uint8_t *ram; /* GUEST_RAM_SIZE bytes */
     struct kvm_run *run;
     size_t run_size;
-    union {
-        struct kvm_cpuid2 header;
-        uint8_t bytes[sizeof(struct kvm_cpuid2) +
-                      MOSE_VM_MAX_CPUID * sizeof(struct kvm_cpuid_entry2)];
-    } cpuid;
+    struct kvm_cpuid2 *cpuid; /* in the next member */
+    uint64_t cpuid_space[(sizeof(struct kvm_cpuid2) +
+                          MOSE_VM_MAX_CPUID * sizeof(struct kvm_cpuid_entry2)) /
+                         sizeof(uint64_t)];
     char error[192]; /* why the last call failed */
 } MoseVm;
 
