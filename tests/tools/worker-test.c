@@ -4,7 +4,6 @@
  * alone and then overwritten behind its back. What it says is read from its
  * standard error, as the guest's console would show it.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -181,7 +180,7 @@ test_foreign_disk(void)
     }
     worker_set_up(&worker, "a disk with something on it");
     line = next_error(&worker);
-    g_assert_nonnull(strstr(line, g_strerror(EEXIST)));
+    g_assert_nonnull(strstr(line, "holds something else"));
     g_assert_true(g_file_get_contents(worker.disk, &content, NULL, NULL));
     g_assert_cmpstr(content, ==, "a disk with something on it");
     worker_tear_down(&worker);

@@ -240,11 +240,13 @@ main(int argc, char **argv)
 
     setvbuf(stderr, NULL, _IOLBF, 0);
     if (options.pages == 0 || !memory_init(options.pages)) {
-        fprintf(stderr, "worker: no memory for %zu pages\n", options.pages);
+        fprintf(stderr, "MOSE-GUEST ERROR worker: no memory for %zu pages\n", options.pages);
         return 1;
     }
     if (options.disk && !disk_init(options.disk)) {
-        fprintf(stderr, "worker: %s: %s\n", options.disk, strerror(errno));
+        fprintf(stderr, "MOSE-GUEST ERROR worker: %s: %s\n", options.disk,
+                errno == EEXIST ? "holds something else, and is left alone"
+                                : strerror(errno));
         return 1;
     }
     clock_init();
