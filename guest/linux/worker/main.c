@@ -240,7 +240,8 @@ main(int argc, char **argv)
 
     setvbuf(stderr, NULL, _IOLBF, 0);
     if (options.pages == 0 || !memory_init(options.pages)) {
-        fprintf(stderr, "MOSE-GUEST ERROR worker: no memory for %zu pages\n", options.pages);
+        fprintf(stderr, "MOSE-GUEST ERROR worker: no memory for %zu pages\n",
+                options.pages);
         return 1;
     }
     if (options.disk && !disk_init(options.disk)) {
