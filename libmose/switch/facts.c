@@ -295,7 +295,8 @@ mose_facts_free(MoseFactSet *set)
 }
 
 gboolean
-mose_facts_judge(const MoseFacts *facts, GPtrArray **ret_found, GPtrArray **ret_reasons)
+mose_facts_judge(const MoseFacts *facts, const char *without, GPtrArray **ret_found,
+                 GPtrArray **ret_reasons)
 {
     gboolean good = TRUE;
 
@@ -304,7 +305,7 @@ mose_facts_judge(const MoseFacts *facts, GPtrArray **ret_found, GPtrArray **ret_
     for (const MoseRule *const *rule = mose_rules; *rule; rule++) {
         char *reason;
 
-        if (!mose_rule_applies(*rule, facts))
+        if (!mose_rule_applies(*rule, facts) || g_strcmp0((*rule)->name, without) == 0)
             continue;
         reason = (*rule)->refuse ? (*rule)->refuse(facts) : NULL;
         good = good && !reason;

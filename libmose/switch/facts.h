@@ -28,9 +28,9 @@ void mose_facts_free(MoseFactSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFactSet, mose_facts_free)
 
 /*
- * What each rule says of these facts: *@ret_found gets the rules that concern
- * the switch, *@ret_reasons, of the same length, the reason of a refusal or
- * NULL. TRUE when nothing is refused.
+ * What each rule but the one called @without (NULL: none) says of these facts:
+ * *@ret_found gets the rules that concern the switch, *@ret_reasons, of the
+ * same length, the reason of a refusal or NULL. TRUE when nothing is refused.
  */
-gboolean mose_facts_judge(const MoseFacts *facts, GPtrArray **ret_found,
-                          GPtrArray **ret_reasons);
+gboolean mose_facts_judge(const MoseFacts *facts, const char *without,
+                          GPtrArray **ret_found, GPtrArray **ret_reasons);

@@ -126,7 +126,7 @@ mose_move_check(MoseMove *move, GError **error)
 
     if (!set)
         return FALSE;
-    if (mose_facts_judge(&set->facts, &found, &reasons))
+    if (mose_facts_judge(&set->facts, move->options->without_rule, &found, &reasons))
         return TRUE;
     for (guint i = 0; i < found->len; i++) {
         const MoseRule *rule = found->pdata[i];

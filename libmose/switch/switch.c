@@ -111,7 +111,7 @@ mose_switch_check(MoseGuest *guest, MoseSide side, GPtrArray **ret_found,
     if (mose_move_begin(move, error) && mose_move_launch(move, error))
         facts = mose_move_facts(move, error);
     if (facts)
-        *ret_good = mose_facts_judge(&facts->facts, ret_found, ret_reasons);
+        *ret_good = mose_facts_judge(&facts->facts, NULL, ret_found, ret_reasons);
     mose_move_undo(move, &undone);
     return facts != NULL;
 }
