@@ -109,7 +109,7 @@ parse_section(Input *input, MoseSection *section, GError **error)
     if (!mose_layout_place(section, body, input->len - input->at, &used, error))
         return FALSE;
     input->at += used;
-    section->bytes = g_byte_array_sized_new((guint)used);
+    section->bytes = g_byte_array_sized_new((guint)used + 1);
     g_byte_array_append(section->bytes, body, (guint)used);
     return parse_footer(input, section, error);
 }
@@ -246,7 +246,7 @@ mose_doc_add(MoseDoc *doc, const char *name, guint32 instance, guint32 version)
     section->instance = instance;
     section->version = version;
     section->id = unused_id(doc);
-    section->bytes = g_byte_array_new();
+    section->bytes = g_byte_array_sized_new(1);
     section->doc = doc;
     g_ptr_array_add(doc->vmdesc->sections, section);
     return section;

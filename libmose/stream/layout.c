@@ -142,7 +142,7 @@ mose_layout_splice(MoseSection *section, gsize at, gsize old_len, const guint8 *
     gsize used;
     gboolean placed;
 
-    top->bytes = g_byte_array_sized_new((guint)(bytes->len + len - old_len));
+    top->bytes = g_byte_array_sized_new((guint)(bytes->len + len - old_len) + 1);
     g_byte_array_append(top->bytes, bytes->data, (guint)at);
     g_byte_array_append(top->bytes, data, (guint)len);
     g_byte_array_append(top->bytes, bytes->data + at + old_len,

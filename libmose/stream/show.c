@@ -13,6 +13,19 @@ typedef struct {
     int type_width;
 } Listing;
 
+/* All sizes of RAM are multiples of 4 KiB. */
+static char *
+size_text(guint64 bytes)
+{
+    static const char units[] = "KMG";
+    guint64 size = bytes >> 10;
+    guint unit = 0;
+
+    for (; size > 0 && size % 1024 == 0 && units[unit + 1]; unit++)
+        size /= 1024;
+    return g_strdup_printf("%" G_GUINT64_FORMAT " %ciB", size, units[unit]);
+}
+
 static void
 show_blocks(const MoseStreamInfo *info, GString *out)
 {
@@ -25,10 +38,9 @@ show_blocks(const MoseStreamInfo *info, GString *out)
     }
     for (guint i = 0; i < info->blocks->len; i++) {
         const MoseRamBlock *block = info->blocks->pdata[i];
-        g_autofree char *size =
-            g_format_size_full(block->length, G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *size = size_text(block->length);
 
-        g_string_append_printf(out, "  %-*s  %10s", width, block->name, size);
+        g_string_append_printf(out, "  %-*s  %8s", width, block->name, size);
         if (block->address)
             g_string_append_printf(out, "  at 0x%" G_GINT64_MODIFIER "x",
                                    block->address);
@@ -89,7 +101,7 @@ mose_show_stream(const MoseReader *reader, GString *out)
 {
     const MoseStreamInfo *info = mose_reader_info(reader);
     const MoseDoc *doc = mose_reader_doc(reader);
-    g_autofree char *ram = g_format_size_full(info->ram_total, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree char *ram = size_text(info->ram_total);
 
     g_string_append_printf(out, "machine %s, %" G_GUINT64_FORMAT " bytes",
                            info->machine, info->length);

@@ -305,7 +305,7 @@ mose_vmdesc_parse(const char *text, gsize len, GError **error)
                     MOSE_MAX_VMDESC);
         return NULL;
     }
-    vmdesc->text = g_memdup2(text, len);
+    vmdesc->text = g_strndup(text, len);
     vmdesc->len = len;
     vmdesc->tail.at = NULL;
     parser.scan = (MoseScan){ vmdesc->text, vmdesc->text, vmdesc->text + len };

@@ -78,8 +78,8 @@ struct MoseSection {
     /* Of a section alone, filled in by the document. */
     MoseDoc *doc;
     guint32 id;
-    guint64 offset; /* in the stream of the first field */
-    GByteArray *bytes;
+    guint64 offset;    /* in the stream of the first field */
+    GByteArray *bytes; /* its data is never NULL */
 };
 
 typedef struct {
