@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Completion of mose(1) for bash. Needs no bash-completion.
+
+_mose_commands='host run list status stop check emulate virtualize stream'
+
+# The options of command $1.
+_mose_options()
+{
+    case $1 in
+    host) echo '--cpu --accel --qemu --json --help' ;;
+    run) echo '--accel --cpu --emulator-cpu --qemu --overcommit --json --help --' ;;
+    emulate | virtualize) echo '--in-place --json --help' ;;
+    stream) echo '--section --json --help' ;;
+    *) echo '--json --help' ;;
+    esac
+}
+
+# The names of this user's guests: their directories, since asking each QEMU for
+# its state would take longer than typing.
+_mose_guests()
+{
+    local dir guest
+    if [[ -n ${MOSE_RUNTIME_DIR:-} ]]; then
+        dir=$MOSE_RUNTIME_DIR
+    elif ((EUID == 0)); then
+        dir=/run/mose
+    else
+        dir=${XDG_RUNTIME_DIR:-/nonexistent}/mose
+    fi
+    for guest in "$dir"/*/guest.json; do
+        guest=${guest%/guest.json}
+        if [[ -e $guest ]]; then echo "${guest##*/}"; fi
+    done
+}
+
+# What may stand at word number $2 of command $1, which begins with $3. "FILES"
+# stands for the names of files.
+_mose_words()
+{
+    if [[ $3 == -* ]]; then
+        _mose_options "$1"
+        return
+    fi
+    case $1 in
+    status | stop | check | emulate | virtualize) _mose_guests ;;
+    stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
+    esac
+}
+
+# What may follow option $2 of command $1; fails where it takes no argument.
+_mose_argument()
+{
+    case $1:$2 in
+    host:--accel | run:--accel) echo 'auto kvm tcg' ;;
+    run:--cpu) echo portable ;;
+    host:--qemu | run:--qemu) echo FILES ;;
+    run:--emulator-cpu | stream:--section) ;;
+    *) return 1 ;;
+    esac
+}
+
+_mose()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local command=${COMP_WORDS[1]} words
+
+    # readline takes --accel=kvm for three words.
+    if [[ $word == = ]]; then
+        word=
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if ((COMP_CWORD == 1)); then
+        words="$_mose_commands --help --version"
+    elif [[ " ${COMP_WORDS[*]:2:COMP_CWORD-2} " == *' -- '* ]]; then
+        words=FILES # QEMU's options
+    else
+        words=$(_mose_argument "$command" "$before") ||
+            words=$(_mose_words "$command" "$COMP_CWORD" "$word")
+    fi
+    if [[ $words == FILES ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    fi
+}
+
+complete -o filenames -F _mose mose
