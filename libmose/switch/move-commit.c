@@ -9,6 +9,7 @@
 #include "util/json.h"
 
 #define RESUME_TIMEOUT_MS 5000
+#define MAX_WAIT_US 20000
 
 /* Both sides agree that the destination has the guest, which runs in neither. */
 static gboolean
@@ -71,11 +72,26 @@ resume(MoseMove *move, GError **error)
     return TRUE;
 }
 
+/* Wait for the moment that the guest's clocks were set for. */
+static void
+wait_until_due(MoseMove *move)
+{
+    gint64 left;
+
+    move->ready_us = g_get_real_time();
+    left = move->due_us - move->ready_us;
+    /* The wall clock may have been set meanwhile. */
+    if (left > 0 && left < MAX_WAIT_US)
+        g_usleep(left);
+}
+
 gboolean
 mose_move_commit(MoseMove *move, GError **error)
 {
-    if (!both_stand_still(move, error) ||
-        !mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
+    if (!both_stand_still(move, error))
+        return FALSE;
+    wait_until_due(move);
+    if (!mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
         return FALSE;
     if (move->was_running && !resume(move, error))
         return FALSE;

@@ -16,9 +16,12 @@
 #define QMP_TIMEOUT_MS 5000
 /*
  * From the rewritten stream to the guest's next instruction: the destination's
- * load, its answer, `cont`. Measured: 1.5 to 3 ms (bench/switch).
+ * load, its answer, `cont`. What the guest's last switch needed is the best
+ * guess, within these bounds; this much without one (bench/switch).
  */
-#define REST_NS 2000000
+#define REST_GUESS_US 3000
+#define REST_MIN_US 1000
+#define REST_MAX_US 20000
 
 MoseMove *
 mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
@@ -142,6 +145,24 @@ mose_move_check(MoseMove *move, GError **error)
 
 /* --- the rewriting, on the relay's thread --- */
 
+/* What the last switch in this direction needed from here on. */
+static gint64
+expected_rest_us(const MoseMove *move)
+{
+    JsonArray *timeline = move->guest->timeline;
+
+    for (guint i = json_array_get_length(timeline); i-- > 0;) {
+        JsonObject *event = json_array_get_object_element(timeline, i);
+        gint64 rest = mose_json_int(event, "rest-us", 0);
+
+        if (rest > 0 && strcmp(mose_json_string(event, "side", ""),
+                               mose_side_name(move->options->side)) == 0)
+            return CLAMP(rest + rest / 4, REST_MIN_US, REST_MAX_US);
+    }
+    return REST_GUESS_US;
+}
+
+/* The guest's clocks are set for one moment, and it resumes then, not before. */
 static gint64
 stopped_ns(gpointer data)
 {
@@ -149,7 +170,9 @@ stopped_ns(gpointer data)
 
     if (!move->was_running || !g_atomic_int_get(&move->stopped_seen))
         return 0;
-    return (g_get_real_time() - move->stop_us) * 1000 + REST_NS;
+    move->rewritten_us = g_get_real_time();
+    move->due_us = move->rewritten_us + expected_rest_us(move);
+    return (move->due_us - move->stop_us) * 1000;
 }
 
 static gboolean

@@ -41,6 +41,7 @@ fill_report(const MoseMove *move, MoseSwitchReport *ret)
         .to_accel = spec->accel[move->options->side],
         .blackout_us =
             move->stop_us && move->resume_us ? move->resume_us - move->stop_us : 0,
+        .rest_us = move->due_us ? move->ready_us - move->rewritten_us : 0,
         .launch_us = move->launched_us - move->begun_us,
         .move_us = move->committed_us - move->moved_us,
         .total_us = g_get_monotonic_time() - move->begun_us,
@@ -62,12 +63,12 @@ report_to_json(const MoseSwitchReport *report, MoseSide side)
 
     for (guint i = 0; i < report->rules->len; i++)
         json_array_add_string_element(rules, report->rules->pdata[i]);
-    return mose_json_object("side", "s", mose_side_name(side), "from-accel", "s",
-                            report->from_accel, "accel", "s", report->to_accel,
-                            "blackout-us", "i", report->blackout_us, "launch-us", "i",
-                            report->launch_us, "move-us", "i", report->move_us,
-                            "total-us", "i", report->total_us, "stream-bytes", "i",
-                            (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+    return mose_json_object(
+        "side", "s", mose_side_name(side), "from-accel", "s", report->from_accel,
+        "accel", "s", report->to_accel, "blackout-us", "i", report->blackout_us,
+        "rest-us", "i", report->rest_us, "launch-us", "i", report->launch_us, "move-us",
+        "i", report->move_us, "total-us", "i", report->total_us, "stream-bytes", "i",
+        (gint64)report->stream_bytes, "rules", "a", rules, NULL);
 }
 
 gboolean

@@ -32,6 +32,7 @@ typedef struct {
     const char *from_accel, *to_accel; /* of the guest's description */
     gint64 blackout_us;   /* from the source's STOP to the destination's RESUME,
                              by QEMU's own time stamps; 0 for a stopped guest */
+    gint64 rest_us;       /* of that, from the rules to when it could resume */
     gint64 launch_us;     /* to start the destination */
     gint64 move_us;       /* from `migrate` to RESUME */
     gint64 total_us;      /* all of it */

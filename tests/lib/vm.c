@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The world of tests with real guests: directories and the command. See vm.h;
+ * the guest itself: vm-guest.c. */
+#include "lib/vm.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "util/json.h"
+
+static char *work_dir, *image_dir, *why_not;
+
+static char *
+find_image_dir(void)
+{
+    const char *build = g_getenv("MOSE_GUEST_BUILD");
+    const char *argv[] = { build, NULL };
+    g_autofree char *out = NULL;
+    g_autoptr(GError) error = NULL;
+    int status = 0;
+
+    if (!build ||
+        !g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out, NULL, &status,
+                      &error) ||
+        status != 0) {
+        why_not = g_strdup_printf("the demo guest cannot be made (%s)",
+                                  build ? build : "MOSE_GUEST_BUILD is not set");
+        return NULL;
+    }
+    return g_strdup(g_strstrip(out));
+}
+
+void
+vm_setup(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *qemu = g_find_program_in_path("qemu-system-x86_64");
+    g_autofree char *runtime = NULL;
+
+    work_dir = g_dir_make_tmp("mose-test-XXXXXX", &error);
+    g_assert_no_error(error);
+    runtime = vm_path("run");
+    g_assert_cmpint(g_mkdir(runtime, 0700), ==, 0);
+    g_setenv("MOSE_RUNTIME_DIR", runtime, TRUE);
+    if (!qemu)
+        why_not = g_strdup("qemu-system-x86_64 is not installed");
+    else
+        image_dir = find_image_dir();
+}
+
+const char *
+vm_why_not(void)
+{
+    return why_not;
+}
+
+static void
+remove_tree(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+
+        remove_tree(child);
+    }
+    g_remove(path);
+}
+
+static void
+stop_all(void)
+{
+    g_autoptr(JsonObject) list = vm_mose_json("list", NULL);
+    JsonArray *guests = mose_json_array(list, "guests");
+
+    for (guint i = 0; i < json_array_get_length(guests); i++)
+        vm_mose(NULL, NULL, "stop",
+                mose_json_string(json_array_get_object_element(guests, i), "guest", ""),
+                NULL);
+}
+
+void
+vm_teardown(void)
+{
+    stop_all();
+    if (g_test_failed())
+        g_test_message("its files are kept in %s", work_dir);
+    else
+        remove_tree(work_dir);
+    g_clear_pointer(&work_dir, g_free);
+    g_clear_pointer(&image_dir, g_free);
+    g_clear_pointer(&why_not, g_free);
+}
+
+char *
+vm_path(const char *name)
+{
+    return g_build_filename(work_dir, name, NULL);
+}
+
+char *
+vm_image(const char *name)
+{
+    return g_build_filename(image_dir, name, NULL);
+}
+
+int
+vm_mosev(char **ret_out, char **ret_err, const char *const *words)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_autofree char *out = NULL;
+    g_autofree char *err = NULL;
+    g_autofree char *line = NULL;
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_ptr_array_add(argv, (gpointer)g_getenv("MOSE"));
+    for (; *words; words++)
+        g_ptr_array_add(argv, (gpointer)*words);
+    g_ptr_array_add(argv, NULL);
+    g_spawn_sync(NULL, (char **)argv->pdata, NULL, 0, NULL, NULL, &out, &err, &status,
+                 &error);
+    g_assert_no_error(error);
+    line = g_strjoinv(" ", (char **)argv->pdata);
+    g_test_message("%s\n%s%s", line, out, err);
+    if (ret_out)
+        *ret_out = g_steal_pointer(&out);
+    if (ret_err)
+        *ret_err = g_steal_pointer(&err);
+    g_assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static GPtrArray *
+collect(const char *word, va_list args)
+{
+    GPtrArray *words = g_ptr_array_new();
+
+    for (; word; word = va_arg(args, const char *))
+        g_ptr_array_add(words, (gpointer)word);
+    return words;
+}
+
+int
+vm_mose(char **ret_out, char **ret_err, const char *word, ...)
+{
+    g_autoptr(GPtrArray) words = NULL;
+    va_list args;
+
+    va_start(args, word);
+    words = collect(word, args);
+    va_end(args);
+    g_ptr_array_add(words, NULL);
+    return vm_mosev(ret_out, ret_err, (const char *const *)words->pdata);
+}
+
+JsonObject *
+vm_mose_json(const char *word, ...)
+{
+    g_autoptr(GPtrArray) words = NULL;
+    g_autofree char *out = NULL;
+    g_autoptr(GError) error = NULL;
+    JsonObject *object;
+    va_list args;
+
+    va_start(args, word);
+    words = collect(word, args);
+    va_end(args);
+    g_ptr_array_add(words, (gpointer) "--json");
+    g_ptr_array_add(words, NULL);
+    g_assert_cmpint(vm_mosev(&out, NULL, (const char *const *)words->pdata), ==, 0);
+    object = mose_json_parse(out, -1, word, &error);
+    g_assert_no_error(error);
+    return object;
+}
