@@ -92,7 +92,8 @@ void mose_section_append(MoseSection *section, const char *field, const char *ty
                          gsize size, guint64 value);
 
 /*
- * The subsection @name ("cpu/tsc_khz") anywhere in @section, or NULL. It is
+ * The subsection @name ("cpu/tsc_khz") anywhere in @section, the first where
+ * several structs have it ("fdrive/media_rate" of two drives), or NULL. It is
  * read and changed with the mose_section_*() calls of fields.
  */
 MoseSection *mose_section_subsection(MoseSection *section, const char *name);

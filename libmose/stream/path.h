@@ -6,7 +6,8 @@
  *
  *  1. A field's whole name is tried first, the longest that fits before the rest.
  *     QEMU's names are C expressions, so dots and brackets may belong to the name
- *     ("env.tsc", and "unused[0]" where one struct has the name twice).
+ *     ("env.tsc", and "unused[0]" where one struct has the name twice). Such a
+ *     name hides an element of an array that would be called the same.
  *  2. "name[i]" is element i, counted over all fields of that name in a row:
  *     QEMU writes an array in one piece ("array_len") or element by element
  *     ("index"), and a null pointer in it as a piece of its own.
