@@ -3,6 +3,7 @@
 #include "switch/move.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,9 @@
 /* In place the stream has some 330 KB: a side that takes longer hangs. */
 #define MOVE_TIMEOUT_MS 15000
 #define QMP_TIMEOUT_MS 5000
+/* How long a QEMU that failed may take to say so. */
+#define LAST_WORDS_MS 200
+#define MAX_SAID 2000
 /*
  * From the rewritten stream to the guest's next instruction: the destination's
  * load, its answer, `cont`. What the guest's last switch needed is the best
@@ -293,34 +297,69 @@ migration_ended(const MoseQmpEvent *event, gpointer data)
             strcmp(status, "cancelled") == 0);
 }
 
-/* Why a move that did not end well did not: the relay knows best, then the
- * destination's last words, then the source. */
-static gboolean
-explain(MoseMove *move, GError **error)
+/* Why the source sent only a part: it tells, or it has ended. */
+static void
+explain_source(MoseMove *move, GError **error)
 {
-    g_autoptr(GError) relay = NULL;
+    g_autoptr(JsonObject) state =
+        mose_qmp_query(move->source_qmp, "query-migrate", NULL, NULL);
+    g_autofree char *log = mose_guest_log(move->guest, move->guest->generation);
+    g_autofree char *said = NULL;
+
+    if (state) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the source did not send the guest: %s",
+                    mose_json_string(state, "error-desc", "no reason was given"));
+        return;
+    }
+    said = mose_log_tail(log, 0, MAX_SAID);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
+                "the source ended while it sent the guest%s%s",
+                *said ? "; it said: " : "", said);
+}
+
+/* Why the destination did not load, as it says itself, or as @relay saw it. */
+static void
+explain_destination(MoseMove *move, const GError *relay, GError **error)
+{
     g_autoptr(JsonObject) state = NULL;
     g_autofree char *said = NULL;
 
-    g_clear_error(error);
-    /* A destination that exits says why before its socket closes. */
-    if (!mose_relay_check(move->relay, &relay) &&
-        !g_error_matches(relay, MOSE_ERROR, MOSE_ERROR_CLOSED) &&
-        relay->domain == MOSE_ERROR) {
-        g_propagate_error(error, g_steal_pointer(&relay));
-        return FALSE;
-    }
-    mose_process_wait(move->destination->process, 200);
-    said = mose_log_tail(move->destination->log, 0, 2000);
+    /* One that exits says why before its socket closes. */
+    mose_process_wait(move->destination->process, LAST_WORDS_MS);
+    said = mose_log_tail(move->destination->log, 0, MAX_SAID);
     if (*said) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the destination did not load the guest; it said: %s", said);
-        return FALSE;
+        return;
     }
     state = mose_qmp_query(move->source_qmp, "query-migrate", NULL, NULL);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "the move failed: %s",
-                mose_json_string(state, "error-desc",
-                                 relay ? relay->message : "no reason was given"));
+                relay ? relay->message
+                      : mose_json_string(state, "error-desc", "no reason was given"));
+}
+
+/*
+ * Why a move that did not end well did not. Whoever fails first makes the others
+ * fail after it; the relay, between them, knows which it was.
+ */
+static gboolean
+explain(MoseMove *move, GError **error)
+{
+    struct pollfd failed = { mose_relay_failure_fd(move->relay), POLLIN, 0 };
+    g_autoptr(GError) relay = NULL;
+
+    g_clear_error(error);
+    /* A process's end may be seen before the relay sees its socket's. */
+    while (poll(&failed, 1, LAST_WORDS_MS) < 0 && errno == EINTR)
+        ;
+    mose_relay_check(move->relay, &relay);
+    if (mose_relay_source_ended(move->relay))
+        explain_source(move, error);
+    else if (relay && !g_error_matches(relay, MOSE_ERROR, MOSE_ERROR_CLOSED))
+        g_propagate_error(error, g_steal_pointer(&relay));
+    else
+        explain_destination(move, relay, error);
     return FALSE;
 }
 

@@ -26,6 +26,7 @@ struct MoseRelay {
 
     GMutex lock; /* the rest */
     GError *error;
+    gboolean source_ended;
     guint64 bytes_in, bytes_out;
 };
 
@@ -53,8 +54,9 @@ send_all(MoseRelay *relay, int to, const guint8 *data, gsize len, const char *wh
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (n < 0) {
-            mose_error_set_errno(error, errno, "the %s closed the migration stream",
-                                 what);
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
+                        "the %s closed the migration stream: %s", what,
+                        g_strerror(errno));
             return FALSE;
         }
         data += n;
@@ -72,6 +74,21 @@ count(MoseRelay *relay, gsize in, gsize out)
     g_mutex_unlock(&relay->lock);
 }
 
+/* The source sends no more. */
+static gboolean
+source_closed(MoseRelay *relay, GError **error)
+{
+    relay->source_open = FALSE;
+    if (mose_rewriter_finish(relay->rewriter, error)) {
+        shutdown(relay->destination, SHUT_WR);
+        return TRUE;
+    }
+    g_mutex_lock(&relay->lock);
+    relay->source_ended = TRUE;
+    g_mutex_unlock(&relay->lock);
+    return FALSE;
+}
+
 /* One piece of the stream: through the rewriter and on. */
 static gboolean
 forward(MoseRelay *relay, GError **error)
@@ -80,13 +97,8 @@ forward(MoseRelay *relay, GError **error)
 
     if (n < 0 && errno == EINTR)
         return TRUE;
-    if (n <= 0) {
-        relay->source_open = FALSE;
-        if (!mose_rewriter_finish(relay->rewriter, error))
-            return FALSE;
-        shutdown(relay->destination, SHUT_WR);
-        return TRUE;
-    }
+    if (n <= 0)
+        return source_closed(relay, error);
     /* What follows the stream is the source closing its return path. */
     g_byte_array_set_size(relay->out, 0);
     if (mose_rewriter_done(relay->rewriter))
@@ -202,6 +214,17 @@ mose_relay_check(MoseRelay *relay, GError **error)
         *error = g_error_copy(relay->error);
     g_mutex_unlock(&relay->lock);
     return good;
+}
+
+gboolean
+mose_relay_source_ended(MoseRelay *relay)
+{
+    gboolean ended;
+
+    g_mutex_lock(&relay->lock);
+    ended = relay->source_ended;
+    g_mutex_unlock(&relay->lock);
+    return ended;
 }
 
 void

@@ -22,8 +22,12 @@ MoseRelay *mose_relay_start(int source, int destination, MoseRewriteFunc rewrite
 /* Readable once the relay has failed: for mose_qmp_wait(). */
 int mose_relay_failure_fd(const MoseRelay *relay);
 
-/* Why it failed; FALSE and *@error if it did. */
+/* Why it failed; FALSE and *@error if it did: CLOSED where the destination went
+ * away, STREAM where the source did (truncated), else what the rewriter said. */
 gboolean mose_relay_check(MoseRelay *relay, GError **error);
+
+/* It failed because the source closed the stream before its end. */
+gboolean mose_relay_source_ended(MoseRelay *relay);
 
 /* Bytes that the source has sent so far, and that went on to the destination. */
 void mose_relay_progress(MoseRelay *relay, guint64 *ret_in, guint64 *ret_out);
