@@ -148,6 +148,10 @@ read_netdev(MoseSpec *spec, const char *name, const char *value, GError **error)
     g_autoptr(GPtrArray) parts = mose_optstr_split(value);
     const char *script = mose_optstr_get(parts, "script");
 
+    /* What JSON, or a back end that is named later, asks for is not seen here. */
+    if (strpbrk(parts->pdata[0], "={"))
+        return refuse(error, name, value,
+                      "begin with the back end's name: -netdev tap,id=...");
     if (mose_optstr_get(parts, "fd") || mose_optstr_get(parts, "fds") ||
         mose_optstr_get(parts, "vhostfd") || mose_optstr_get(parts, "vhostfds"))
         return refuse(error, name, value,
@@ -170,6 +174,11 @@ read_netdev(MoseSpec *spec, const char *name, const char *value, GError **error)
 static gboolean
 read_object(MoseSpec *spec, const char *name, const char *value, GError **error)
 {
+    gsize type = strcspn(value, ",");
+
+    if (memchr(value, '=', type) || *value == '{')
+        return refuse(error, name, value,
+                      "begin with the object's type: -object rng-random,id=...");
     if (g_str_has_prefix(value, "memory-backend"))
         return refuse(error, name, value, "MOSE makes the guest's RAM itself; use -m");
     mose_spec_add_option(spec, name, value);
@@ -216,6 +225,8 @@ static const Row rows[] = {
 
     { "-accel", FALSE, NULL, ACCEL },
     { "-enable-kvm", TRUE, NULL, ACCEL },
+    { "-xen-attach", TRUE, NULL, ACCEL },
+    { "-xen-domid-restrict", TRUE, NULL, ACCEL },
     { "-incoming", FALSE, NULL, OURS },
     { "-name", FALSE, NULL, OURS },
     { "-sandbox", FALSE, NULL, OURS },
@@ -235,6 +246,9 @@ static const Row rows[] = {
     { "-vnc", FALSE, NULL, SCREEN },
     { "-spice", FALSE, NULL, SCREEN },
     { "-net", FALSE, NULL, "say it as -netdev and -device" },
+    { "-debugcon", FALSE, NULL, "say it as -chardev and -device isa-debugcon" },
+    { "-parallel", FALSE, NULL, "say it as -chardev and -device isa-parallel" },
+    { "-add-fd", FALSE, NULL, "descriptors end with one process; name the file" },
     { "-icount", FALSE, NULL, "KVM cannot count instructions" },
     { "-snapshot", TRUE, NULL,
       "its changes would stay in one process; use an overlay" },
@@ -249,7 +263,10 @@ static const Row rows[] = {
     { "-no-shutdown", TRUE },
     { "-no-fd-bootchk", TRUE },
     { "-only-migratable", TRUE },
+    { "-enable-sync-profile", TRUE },
     { "-full-screen", TRUE },
+    { "-jitdump", TRUE },
+    { "-perfmap", TRUE },
     { "-usb", TRUE },
     { "-win2k-hack", TRUE },
     { "-no-acpi", TRUE },

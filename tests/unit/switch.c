@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/make-stream.h"
@@ -41,16 +42,21 @@ remove_all(const char *path)
     rmdir(path);
 }
 
-/* A new directory, named by the environment variable @variable. */
-static char *
-temporary(const char *variable)
+/* Directories of this test's own; the runtime directory is below the other, so
+ * that a guardian that comes late cannot make it again. */
+static Stage
+make_stage(void)
 {
     g_autoptr(GError) error = NULL;
-    char *dir = g_dir_make_tmp("mose-switch-XXXXXX", &error);
+    Stage stage = { 0 };
 
+    stage.fake = g_dir_make_tmp("mose-switch-XXXXXX", &error);
     g_assert_no_error(error);
-    g_setenv(variable, dir, TRUE);
-    return dir;
+    stage.runtime = g_build_filename(stage.fake, "run", NULL);
+    g_assert_cmpint(mkdir(stage.runtime, 0700), ==, 0);
+    g_setenv("MOSE_RUNTIME_DIR", stage.runtime, TRUE);
+    g_setenv("FAKEQEMU_DIR", stage.fake, TRUE);
+    return stage;
 }
 
 static void
@@ -129,7 +135,7 @@ begin_with(Stage *stage, const char *source, const char *const *options)
     g_autoptr(GError) error = NULL;
     g_autofree char *reason = NULL;
 
-    *stage = (Stage){ temporary("MOSE_RUNTIME_DIR"), temporary("FAKEQEMU_DIR") };
+    *stage = make_stage();
     write_file(stage, "stream", (const char *)stream->data, stream->len);
     if (source)
         write_file(stage, "pid.1.script", source, -1);
@@ -152,7 +158,6 @@ end(Stage *stage)
     mose_stop(stage->guest, &error);
     g_assert_no_error(error);
     mose_guest_free(stage->guest);
-    remove_all(stage->runtime);
     remove_all(stage->fake);
     g_free(stage->runtime);
     g_free(stage->fake);
@@ -558,7 +563,7 @@ static void
 test_start_fails(void)
 {
     MoseStartOptions how = { "tcg", "qemu64", NULL, TRUE };
-    Stage stage = { temporary("MOSE_RUNTIME_DIR"), temporary("FAKEQEMU_DIR") };
+    Stage stage = make_stage();
     g_autoptr(GError) error = NULL;
     g_autofree char *reason = NULL;
     g_auto(GStrv) names = NULL;
