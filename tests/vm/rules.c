@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a VT-x or SVM KVM would write into the stream, loaded into a real TCG:
+ * with its rule the guest goes on, without it comes to harm. The fields are set
+ * in the stream of a guest that runs under TCG, before the rules see it; what
+ * KVM writes there is cited in each rule's file.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/vm.h"
+#include "stream/rules/list.h"
+#include "switch/recover.h"
+#include "switch/switch.h"
+#include "util/json.h"
+
+typedef gboolean (*Tamper)(MoseDoc *doc, gpointer data, GError **error);
+
+static gboolean
+cannot_run(void)
+{
+    if (vm_why_not())
+        g_test_skip(vm_why_not());
+    return vm_why_not() != NULL;
+}
+
+static VmGuest *
+start(const char *name, const char *append)
+{
+    VmGuest *guest = vm_guest_new(name);
+
+    vm_run(guest, "--accel tcg", NULL, append);
+    vm_wait_console(guest, "MOSE-GUEST READY", 60);
+    return guest;
+}
+
+/* Switch to the other side with @tamper, leaving @without out. */
+static gboolean
+go(const VmGuest *vm, Tamper tamper, const char *without, GError **error)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(vm->name, MOSE_GUEST_LOCK, error);
+    MoseSwitchOptions options = { .without_rule = without, .tamper = tamper };
+    MoseSwitchReport report = { 0 };
+    MoseRecovered recovered;
+    gboolean done;
+
+    g_assert_no_error(error ? *error : NULL);
+    g_assert_nonnull(guest);
+    g_assert_true(mose_recover(guest, &recovered, error));
+    options.side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR
+                                                        : MOSE_SIDE_VIRTUALIZER;
+    done = mose_switch(guest, &options, &report, error);
+    mose_switch_report_clear(&report);
+    return done;
+}
+
+static void
+set(MoseSection *section, const char *path, guint64 value)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_nonnull(section);
+    mose_section_set(section, path, value, &error);
+    g_assert_no_error(error);
+}
+
+static guint64
+get(MoseSection *section, const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    guint64 value = 0;
+
+    g_assert_nonnull(section);
+    mose_section_get(section, path, &value, &error);
+    g_assert_no_error(error);
+    return value;
+}
+
+/* --- hflags: KVM's side does not set the AVX, SMAP and UMIP bits --- */
+
+static gboolean
+clear_hflags(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *cpu = mose_rule_cpu_section(doc, "cpu", 0);
+
+    set(cpu, "env.hflags", get(cpu, "env.hflags") & ~(1u << 23 | 1u << 27 | 1u << 28));
+    return TRUE;
+}
+
+/* The worker keeps a pattern in AVX registers: #UD ends it with SIGILL, and its
+ * steps stand still. */
+static gint64
+worker_steps(const VmGuest *guest)
+{
+    g_autoptr(JsonObject) page = vm_status_page(guest, 10, NULL);
+    JsonObject *worker = mose_json_child(page, "worker");
+
+    return mose_json_int(mose_json_child(worker, "registers"), "steps", -1);
+}
+
+static gboolean
+worker_goes_on(const VmGuest *guest)
+{
+    gint64 steps = worker_steps(guest);
+
+    for (int i = 0; i < 40; i++) {
+        g_usleep(100000);
+        if (worker_steps(guest) > steps)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+test_hflags(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) page = NULL;
+
+    if (cannot_run())
+        return;
+    guest = start("hflags", "mose.work=1");
+    page = vm_assert_healthy(guest);
+    if (!strstr(mose_json_string(mose_json_child(page, "worker"), "registers_kind", ""),
+                "avx")) {
+        g_test_skip("the portable CPU of this host has no AVX");
+        return;
+    }
+    g_assert_true(go(guest, clear_hflags, NULL, &error));
+    g_assert_no_error(error);
+    g_assert_true(worker_goes_on(guest));
+    g_assert_true(go(guest, clear_hflags, "hflags", &error));
+    g_assert_no_error(error);
+    g_assert_false(worker_goes_on(guest));
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* --- smi: the paper's example --- */
+
+static gboolean
+leave_smi(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *common = mose_rule_cpu_section(doc, "cpu_common", 0);
+
+    set(common, "interrupt_request", get(common, "interrupt_request") | 0x40);
+    set(mose_rule_cpu_section(doc, "cpu", 0), "env.smbase", 0x30000);
+    return TRUE;
+}
+
+static void
+test_smi(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) page = NULL, frozen = NULL;
+
+    if (cannot_run())
+        return;
+    guest = start("smi", NULL);
+    g_assert_true(go(guest, leave_smi, NULL, &error));
+    g_assert_no_error(error);
+    page = vm_assert_healthy(guest);
+    g_assert_true(go(guest, leave_smi, "smi", &error));
+    g_assert_no_error(error);
+    frozen = vm_status_page(guest, 6, NULL);
+    g_assert_null(frozen);
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* --- lapic-pending: the tick has fired and waits in IRR --- */
+
+static gboolean
+leave_tick_pending(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *common = mose_rule_cpu_section(doc, "cpu_common", 0);
+    MoseSection *apic = mose_rule_cpu_section(doc, "apic", 0);
+    guint vector = get(apic, "lvt[0]") & 0xff;
+    g_autofree char *word = g_strdup_printf("irr[%u]", vector / 32);
+
+    set(apic, word, get(apic, word) | 1u << vector % 32);
+    set(apic, "timer_expiry", G_MAXUINT64); /* -1: not armed */
+    set(common, "interrupt_request", 0);
+    return TRUE;
+}
+
+static void
+test_lapic_pending(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) page = NULL, frozen = NULL;
+
+    if (cannot_run())
+        return;
+    guest = start("lapic", NULL);
+    g_assert_true(go(guest, leave_tick_pending, NULL, &error));
+    g_assert_no_error(error);
+    page = vm_assert_healthy(guest);
+    g_assert_true(go(guest, leave_tick_pending, "lapic-pending", &error));
+    g_assert_no_error(error);
+    /* Other interrupts still come, but the kernel's timers do not: nothing that
+     * sleeps wakes again. */
+    g_clear_pointer(&page, json_object_unref);
+    frozen = vm_status_page(guest, 6, NULL);
+    if (frozen) {
+        gint64 before = mose_json_int(mose_json_child(frozen, "worker"), "at_ns", 0);
+
+        g_test_message("it answers still (%" G_GINT64_FORMAT ")", before);
+    }
+    g_assert_null(frozen);
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* --- globalstate: stopped by a breakpoint --- */
+
+static gboolean
+say_debug(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *section = mose_doc_find(doc, "globalstate", 0);
+    guint8 state[32] = "debug";
+
+    set(section, "size", sizeof("debug"));
+    return mose_section_set_bytes(section, "runstate", state, sizeof(state), error);
+}
+
+static void
+test_globalstate(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) page = NULL, after = NULL;
+
+    if (cannot_run())
+        return;
+    guest = start("debug", NULL);
+    g_assert_false(go(guest, say_debug, "globalstate", &error));
+    g_assert_nonnull(
+        strstr(error->message, "invalid runstate transition: 'inmigrate' -> 'debug'"));
+    g_clear_error(&error);
+    page = vm_assert_healthy(guest); /* where it was */
+    g_assert_true(go(guest, say_debug, NULL, &error));
+    g_assert_no_error(error);
+    after = vm_assert_healthy(guest);
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+    int ret;
+
+    g_test_init(&argc, &argv, NULL);
+    vm_setup();
+    g_test_add_func("/rules/hflags", test_hflags);
+    g_test_add_func("/rules/smi", test_smi);
+    g_test_add_func("/rules/lapic-pending", test_lapic_pending);
+    g_test_add_func("/rules/globalstate", test_globalstate);
+    ret = g_test_run();
+    vm_teardown();
+    return ret;
+}
