@@ -171,6 +171,8 @@ parse_field(Parser *parser, MoseSection *section, GError **error)
         return fail(parser, section, field, "a field without name or type", error);
     if (field->count == 0)
         return fail(parser, section, field, "an array of no elements", error);
+    if (field->inner && !field->nested_key && !has_keys_inline(field))
+        return fail(parser, section, field, "two types", error);
     if (field->inner && !field->inner->vmsd_name)
         return fail(parser, section, field, "a struct without vmsd_name", error);
     return TRUE;
@@ -317,6 +319,7 @@ mose_vmdesc_parse(const char *text, gsize len, GError **error)
                     "description: no \"devices\" in it");
         return NULL;
     }
+    vmdesc->n_parsed = vmdesc->sections->len;
     vmdesc->tail.len = (gsize)(vmdesc->text + len - vmdesc->tail.at);
     return g_steal_pointer(&vmdesc);
 }

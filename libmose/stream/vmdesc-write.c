@@ -116,9 +116,27 @@ write_section(const MoseSection *section, GString *out)
     g_string_append_c(out, '}');
 }
 
+static gboolean
+is_untouched(const MoseVmdesc *vmdesc)
+{
+    gboolean untouched = vmdesc->text && vmdesc->sections->len == vmdesc->n_parsed;
+
+    for (guint i = 0; i < vmdesc->sections->len && untouched; i++) {
+        const MoseSection *section = vmdesc->sections->pdata[i];
+
+        untouched = section->text.at != NULL;
+    }
+    return untouched;
+}
+
 void
 mose_vmdesc_write(const MoseVmdesc *vmdesc, GString *out)
 {
+    /* With whatever white space there was between the sections. */
+    if (is_untouched(vmdesc)) {
+        g_string_append_len(out, vmdesc->text, (gssize)vmdesc->len);
+        return;
+    }
     g_string_append_len(out, vmdesc->head.at, (gssize)vmdesc->head.len);
     for (guint i = 0; i < vmdesc->sections->len; i++) {
         if (i > 0)

@@ -88,6 +88,7 @@ typedef struct {
     MoseText head;         /* up to and with the '[' of "devices" */
     MoseText tail;         /* from its ']' on */
     GPtrArray *sections;   /* MoseSection, owned */
+    guint n_parsed;        /* how many there were */
     GStringChunk *strings; /* the names and types of the tree */
 } MoseVmdesc;
 

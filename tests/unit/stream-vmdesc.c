@@ -64,9 +64,9 @@ test_untouched_text_is_kept(void)
 {
     static const char *const texts[] = {
         "{\"devices\":[]}",
+        "{\"devices\": [  {\"name\":\"a\"} ,{\"name\":\"b\"}\n] }",
         " { \"devices\" : [ ] , \"z\" : \"\\u00e9\\\"\" } ",
-        "{\"devices\": [{\"name\":\"v\",\"fields\": [{\"size\":1, \"type\":\"\\u0041\" "
-        " ,\"name\":\"\"}]}]}",
+        "{\"devices\":[{\"fields\":[]  ,\"name\":\"\\u0041\"}]}",
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
@@ -189,7 +189,7 @@ typedef struct {
 
 #define DEVICE(fields)                                                                 \
     "{\"devices\": [{\"name\": \"d\", \"vmsd_name\": \"d\", \"fields\": [" fields "]}" \
-                                                                                  "]}"
+    "]}"
 
 static const Refusal refusals[] = {
     { "empty", "", "byte 0: cut off in an object" },
@@ -218,6 +218,10 @@ static const Refusal refusals[] = {
     { "two-structs",
       DEVICE("{\"name\": \"f\", \"type\": \"struct\", \"struct\": {}, \"struct\": {}}"),
       "section 'd' 0, field 'f': two structs" },
+    { "two-types",
+      DEVICE("{\"name\": \"f\", \"type\": \"tmp\", \"vmsd_name\": \"v\", \"type\": "
+             "\"t\"}"),
+      "section 'd' 0, field 'f': two types" },
     { "nameless-struct",
       DEVICE("{\"name\": \"f\", \"type\": \"struct\", \"struct\": {\"fields\": []}}"),
       "section 'd' 0, field 'f': a struct without vmsd_name" },
