@@ -26,7 +26,7 @@ highest_vector(MoseSection *apic, const char *name, int *ret, GError **error)
 
         if (!mose_section_get(apic, path, &bits, error))
             return FALSE;
-        if (bits)
+        if ((guint32)bits)
             *ret = i * 32 + 31 - __builtin_clz((guint32)bits);
     }
     return TRUE;

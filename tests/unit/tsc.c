@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The frequency of the TSC, computed and measured. */
+#include "switch/tsc.h"
+
+static void
+test_computed(void)
+{
+    const MoseTscSample from = { 1000, 5000 };
+    const MoseTscSample to = { 1000 + 30000000, 5000 + 10000000 };
+    const MoseTscSample far = { 1000 + G_GUINT64_CONSTANT(40000000000000000),
+                                5000 + G_GINT64_CONSTANT(10000000000000000) };
+    const MoseTscSample wrapped = { 500, 5000 + 1000 };
+    const MoseTscSample before_wrap = { (guint64)-500, 5000 };
+
+    g_assert_cmpuint(mose_tsc_khz(&from, &to), ==, 3000000);
+    /* 115 days: the product does not fit 64 bits */
+    g_assert_cmpuint(mose_tsc_khz(&from, &far), ==, 4000000);
+    g_assert_cmpuint(mose_tsc_khz(&before_wrap, &wrapped), ==, 1000000);
+    g_assert_cmpuint(mose_tsc_khz(&from, &from), ==, 0);
+    g_assert_cmpuint(mose_tsc_khz(&to, &from), ==, 0);
+}
+
+/* Two measurements, one after the other, agree within 1 %. */
+static void
+test_measured(void)
+{
+    MoseTscSample first = mose_tsc_sample(), middle, last;
+    double one, two;
+
+    do
+        middle = mose_tsc_sample();
+    while (middle.ns - first.ns < 10000000);
+    do
+        last = mose_tsc_sample();
+    while (last.ns - middle.ns < 10000000);
+    one = mose_tsc_khz(&first, &middle);
+    two = mose_tsc_khz(&middle, &last);
+    g_assert_cmpfloat(one, >, 100000); /* 100 MHz: no x86-64 is slower */
+    g_assert_cmpfloat(one / two, >, 0.99);
+    g_assert_cmpfloat(one / two, <, 1.01);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/tsc/computed", test_computed);
+    g_test_add_func("/tsc/measured", test_measured);
+    return g_test_run();
+}
