@@ -47,6 +47,8 @@ read_state(MoseGuest *guest, JsonObject *object, GError **error)
     guest->machine_type = g_strdup(mose_json_string(object, "machine-type", NULL));
     g_free(guest->boot_id);
     guest->boot_id = g_strdup(mose_json_string(object, "boot-id", ""));
+    guest->clock.known = json_object_has_member(object, "tsc-offset");
+    guest->clock.offset = (guint64)mose_json_int(object, "tsc-offset", 0);
     g_clear_pointer(&guest->timeline, json_array_unref);
     guest->timeline = json_array_ref(timeline);
     return TRUE;
@@ -86,6 +88,8 @@ mose_guest_save(MoseGuest *guest, GError **error)
                          "boot-id", "s", guest->boot_id, "timeline", "a",
                          json_array_ref(guest->timeline), NULL);
 
+    if (guest->clock.known)
+        json_object_set_int_member(object, "tsc-offset", (gint64)guest->clock.offset);
     text = mose_json_text(object, TRUE);
     return mose_guest_dir_write(path, text, error);
 }

@@ -20,6 +20,7 @@
 
 #include "qemu/qmp.h"
 #include "qemu/spec.h"
+#include "switch/clock.h"
 #include "util/process.h"
 
 typedef struct {
@@ -34,6 +35,7 @@ typedef struct {
     pid_t pid;
     guint64 start_time;
     char *boot_id;
+    MoseClockLine clock;
     JsonArray *timeline; /* objects {"time-us", "event", ...}, oldest first */
 } MoseGuest;
 

@@ -15,6 +15,7 @@
 struct MoseJournal {
     MoseFd fd;
     char *path;
+    goffset size; /* of the whole lines */
     MoseJournalEntry entry;
 };
 
@@ -44,7 +45,14 @@ write_entry(MoseJournal *journal, GError **error)
     g_autofree char *text = mose_json_text(object, FALSE);
     g_autofree char *line = g_strconcat(text, "\n", NULL);
 
-    return mose_fd_write_all(journal->fd, line, strlen(line), journal->path, error);
+    if (mose_fd_write_all(journal->fd, line, strlen(line), journal->path, error)) {
+        journal->size += strlen(line);
+        return TRUE;
+    }
+    /* The next line must not be joined to the part of one that fitted the disk. */
+    if (ftruncate(journal->fd, journal->size) < 0)
+        g_debug("cannot cut %s: %s", journal->path, g_strerror(errno));
+    return FALSE;
 }
 
 MoseJournal *

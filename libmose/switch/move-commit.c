@@ -111,6 +111,7 @@ mose_move_settle(MoseMove *move, GError **error)
     guest->side = move->options->side;
     guest->pid = move->destination->process->pid;
     guest->start_time = move->destination->process->start_time;
+    guest->clock = move->clock;
     mose_launch_settle(move->destination->qmp, move->destination->line,
                        first ? NULL : &first);
     if (mose_guest_save(guest, first ? NULL : &first) &&

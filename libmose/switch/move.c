@@ -38,6 +38,7 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
     move->changed = g_ptr_array_new();
     move->begun_us = g_get_monotonic_time();
     move->tsc = mose_tsc_sample();
+    move->clock = guest->clock;
     return move;
 }
 
@@ -168,15 +169,19 @@ expected_rest_us(const MoseMove *move)
 
 /* The guest's clocks are set for one moment, and it resumes then, not before. */
 static gint64
-stopped_ns(gpointer data)
+stopped_ns(gpointer data, guint64 tsc)
 {
     MoseMove *move = data;
+    MoseTscSample now = mose_tsc_sample();
+    guint64 khz = mose_tsc_khz(&move->tsc, &now);
+    gint64 rest_us = expected_rest_us(move);
 
     if (!move->was_running || !g_atomic_int_get(&move->stopped_seen))
         return 0;
     move->rewritten_us = g_get_real_time();
-    move->due_us = move->rewritten_us + expected_rest_us(move);
-    return (move->due_us - move->stop_us) * 1000;
+    move->due_us = move->rewritten_us + rest_us;
+    return mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,
+                              (move->due_us - move->stop_us) * 1000);
 }
 
 static gboolean

@@ -5,12 +5,12 @@
 #pragma once
 
 #include "qemu/ram.h"
+#include "switch/clock.h"
 #include "switch/facts.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
 #include "switch/relay.h"
 #include "switch/switch.h"
-#include "switch/tsc.h"
 
 typedef struct {
     MoseGuest *guest; /* borrowed, locked */
@@ -29,7 +29,8 @@ typedef struct {
     MoseRelay *relay;
     guint64 stream_bytes;
 
-    MoseTscSample tsc;
+    MoseTscSample tsc;   /* when it began */
+    MoseClockLine clock; /* the guest's, and what becomes of it */
     GPtrArray *changed;  /* names of rules */
     GError *late;        /* what went wrong after the commit */
     gint stopped_seen;   /* atomic: stop_us is valid */

@@ -8,6 +8,7 @@
 #include "lib/vm.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/unix-socket.h"
 
 #define POLL_US 20000
 #define MAX_PAGE 65536
@@ -225,6 +226,25 @@ vm_clock_difference(const VmGuest *guest)
         }
     }
     return ret;
+}
+
+void
+vm_shell(const VmGuest *guest, const char *command)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(MoseFd) fd = mose_unix_connect(guest->shell, &error);
+    g_autofree char *line = g_strdup_printf("%s\necho SHELL-''DONE\n", command);
+    g_autoptr(GString) said = g_string_new(NULL);
+    char piece[256];
+    ssize_t n;
+
+    g_assert_no_error(error);
+    mose_fd_write_all(fd, line, strlen(line), guest->shell, &error);
+    g_assert_no_error(error);
+    /* QEMU forgets what it has not read yet of a connection that is closed. */
+    while (!strstr(said->str, "SHELL-DONE") && (n = read(fd, piece, sizeof(piece))) > 0)
+        g_string_append_len(said, piece, n);
+    g_assert_nonnull(strstr(said->str, "SHELL-DONE"));
 }
 
 char *

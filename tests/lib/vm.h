@@ -70,5 +70,8 @@ JsonObject *vm_assert_healthy(const VmGuest *guest);
 /* Guest's CLOCK_MONOTONIC minus the host's, in ns: the best of several readings. */
 gint64 vm_clock_difference(const VmGuest *guest);
 
+/* Have the shell on the guest's second serial port run @command. */
+void vm_shell(const VmGuest *guest, const char *command);
+
 /* "running", "paused", ... of the guest, from `mose status`. */
 char *vm_state(const VmGuest *guest);

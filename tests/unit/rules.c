@@ -24,7 +24,7 @@ typedef struct {
 } World;
 
 static gint64
-stopped_ns(gpointer data)
+stopped_ns(gpointer data, guint64 tsc)
 {
     const World *world = data;
 

@@ -5,8 +5,8 @@
  * in the stream of a guest that runs under TCG, before the rules see it; what
  * KVM writes there is cited in each rule's file.
  */
+#include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/vm.h"
 #include "stream/rules/list.h"
@@ -87,12 +87,12 @@ clear_hflags(MoseDoc *doc, gpointer data, GError **error)
     return TRUE;
 }
 
-/* The worker keeps a pattern in AVX registers: #UD ends it with SIGILL, and its
- * steps stand still. */
+/* The worker keeps a pattern in AVX registers, and the C library uses them too:
+ * #UD ends whoever meets it with SIGILL, often the web server. -1: no answer. */
 static gint64
 worker_steps(const VmGuest *guest)
 {
-    g_autoptr(JsonObject) page = vm_status_page(guest, 10, NULL);
+    g_autoptr(JsonObject) page = vm_status_page(guest, 1, NULL);
     JsonObject *worker = mose_json_child(page, "worker");
 
     return mose_json_int(mose_json_child(worker, "registers"), "steps", -1);
@@ -101,11 +101,14 @@ worker_steps(const VmGuest *guest)
 static gboolean
 worker_goes_on(const VmGuest *guest)
 {
+    gint64 deadline = g_get_monotonic_time() + 8 * G_USEC_PER_SEC;
     gint64 steps = worker_steps(guest);
 
-    for (int i = 0; i < 40; i++) {
+    while (g_get_monotonic_time() < deadline) {
         g_usleep(100000);
-        if (worker_steps(guest) > steps)
+        if (steps < 0)
+            steps = worker_steps(guest);
+        else if (worker_steps(guest) > steps)
             return TRUE;
     }
     return FALSE;
@@ -184,31 +187,43 @@ leave_tick_pending(MoseDoc *doc, gpointer data, GError **error)
     return TRUE;
 }
 
+/* Whether the guest's loop goes on printing. Nobody speaks to the guest
+ * meanwhile: any other interrupt would deliver the pending one as well. */
+static gboolean
+ticks(const VmGuest *guest)
+{
+    gint64 deadline = g_get_monotonic_time() + 6 * G_USEC_PER_SEC;
+    GStatBuf before, now;
+
+    g_assert_cmpint(g_stat(guest->console, &before), ==, 0);
+    while (g_get_monotonic_time() < deadline) {
+        g_usleep(50000);
+        if (g_stat(guest->console, &now) == 0 && now.st_size > before.st_size)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 test_lapic_pending(void)
 {
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
-    g_autoptr(JsonObject) page = NULL, frozen = NULL;
 
     if (cannot_run())
         return;
-    guest = start("lapic", NULL);
+    guest = vm_guest_new("lapic");
+    guest->port = 0; /* no network */
+    vm_run(guest, "--accel tcg", NULL, NULL);
+    vm_wait_console(guest, "MOSE-GUEST READY", 60);
+    vm_shell(guest, "while :; do echo tick >/dev/console; sleep 0.3; done &");
+    vm_wait_console(guest, "tick", 20);
     g_assert_true(go(guest, leave_tick_pending, NULL, &error));
     g_assert_no_error(error);
-    page = vm_assert_healthy(guest);
+    g_assert_true(ticks(guest));
     g_assert_true(go(guest, leave_tick_pending, "lapic-pending", &error));
     g_assert_no_error(error);
-    /* Other interrupts still come, but the kernel's timers do not: nothing that
-     * sleeps wakes again. */
-    g_clear_pointer(&page, json_object_unref);
-    frozen = vm_status_page(guest, 6, NULL);
-    if (frozen) {
-        gint64 before = mose_json_int(mose_json_child(frozen, "worker"), "at_ns", 0);
-
-        g_test_message("it answers still (%" G_GINT64_FORMAT ")", before);
-    }
-    g_assert_null(frozen);
+    g_assert_false(ticks(guest));
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 

@@ -18,9 +18,12 @@
 void
 pair_write_boot_sector(const char *path)
 {
-    /* In real mode: add one to a byte in each KiB of the 64 KiB at 0x20000, for ever.
-     */
+    /* In real mode: say so by way of pvpanic (event GUEST_CRASHLOADED), then add one to
+     * a byte in each KiB of the 64 KiB at 0x20000, for ever. */
     static const guint8 code[] = {
+        0xba, 0x05, 0x05,       /* mov $0x505, %dx */
+        0xb0, 0x02,             /* mov $2, %al */
+        0xee,                   /* out %al, (%dx) */
         0xb8, 0x00, 0x20,       /* mov $0x2000, %ax */
         0x8e, 0xd8,             /* mov %ax, %ds */
         0x31, 0xdb,             /* xor %bx, %bx */
@@ -101,9 +104,10 @@ vm_start(Vm *vm, const Pair *pair, const char *name, const char *const *args,
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     /* Should an assertion end the test, they end, too. */
     const char *const first[] = {
-        "setpriv",     "--pdeathsig", "KILL", "qemu-system-x86_64",
-        "-nodefaults", "-display",    "none", "-accel",
-        "tcg",         "-qmp",        monitor
+        "setpriv",     "--pdeathsig", "KILL",    "qemu-system-x86_64",
+        "-nodefaults", "-display",    "none",    "-accel",
+        "tcg",         "-device",     "pvpanic", "-qmp",
+        monitor
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(first); i++)
@@ -148,7 +152,9 @@ pair_new(const char *const *args, const char *const *caps, GError **error)
     if (!vm_start(&pair->from, pair, "from", args, FALSE, error) ||
         !vm_start(&pair->to, pair, "to", args, TRUE, error) ||
         !set_capabilities(&pair->from, caps, error) ||
-        !set_capabilities(&pair->to, caps, error)) {
+        !set_capabilities(&pair->to, caps, error) ||
+        !mose_qmp_wait_event(pair->from.qmp, "GUEST_CRASHLOADED", LIMIT_MS, -1, NULL,
+                             error)) {
         pair_free(pair);
         return NULL;
     }

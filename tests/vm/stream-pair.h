@@ -32,7 +32,8 @@ typedef struct {
 
 /*
  * Start both with @args (NULL-terminated; "%d" in one stands for the pair's
- * directory) and the capabilities @caps. NULL with the reason when QEMU refuses
+ * directory) and the capabilities @caps, and wait until the source's boot sector
+ * runs. NULL with the reason when QEMU refuses
  * that, which a test may take for a reason to skip.
  */
 Pair *pair_new(const char *const *args, const char *const *caps, GError **error);

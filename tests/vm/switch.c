@@ -176,19 +176,10 @@ test_shell(void)
     vm_run(guest, NULL, NULL, NULL);
     vm_wait_console(guest, "MOSE-GUEST READY", 60);
     for (int i = 0; i < 3; i++) {
-        g_autoptr(GSocketClient) client = g_socket_client_new();
-        g_autoptr(GSocketAddress) address = g_unix_socket_address_new(guest->shell);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GSocketConnection) connection = g_socket_client_connect(
-            client, G_SOCKET_CONNECTABLE(address), NULL, &error);
-        g_autofree char *command = g_strdup_printf("echo MA''RK%d >/dev/console\n", i);
+        g_autofree char *command = g_strdup_printf("echo MA''RK%d >/dev/console", i);
         g_autofree char *mark = g_strdup_printf("MARK%d", i);
 
-        g_assert_no_error(error);
-        g_output_stream_write_all(
-            g_io_stream_get_output_stream(G_IO_STREAM(connection)), command,
-            strlen(command), NULL, NULL, &error);
-        g_assert_no_error(error);
+        vm_shell(guest, command);
         vm_wait_console(guest, mark, 20);
         vm_mose(NULL, NULL, i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL);
     }

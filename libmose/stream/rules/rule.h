@@ -52,9 +52,9 @@ typedef struct {
     guint direction;
     guint64 tsc_khz; /* of the host: both sides' guests tick at it */
 
-    /* Nanoseconds for which the guest will have stood still when it resumes;
-     * 0 when it was not running before. Measured when asked. */
-    gint64 (*stopped_ns)(gpointer data);
+    /* Nanoseconds for which the guest, whose TSC is @tsc, will have stood still
+     * when it resumes; 0 when it was not running before. Measured when asked. */
+    gint64 (*stopped_ns)(gpointer data, guint64 tsc);
 
     /* Copy guest-physical memory; FALSE where that is not RAM. May be NULL. */
     gboolean (*read_memory)(gpointer data, guint64 address, void *to, gsize len);

@@ -31,11 +31,21 @@ rewrite(const MoseRuleContext *context, MoseDoc *doc, gboolean *ret_changed,
 {
     MoseSection *timer = mose_doc_find(doc, "timer", 0);
     MoseSection *kvmclock = mose_doc_find(doc, "kvmclock", 0);
-    gint64 ns = context->stopped_ns ? context->stopped_ns(context->data) : 0;
-    guint64 ticks = ns > 0 ? (guint64)((__int128)ns * context->tsc_khz / 1000000) : 0;
+    MoseSection *cpu = mose_rule_cpu_section(doc, "cpu", 0);
+    guint64 tsc, ticks;
+    gint64 ns;
 
-    if (!timer || ns <= 0)
+    if (!timer || !cpu || !context->stopped_ns)
         return TRUE;
+    /* Where the guest's TSC is now: rule `tsc` has run. */
+    if (!(context->direction & MOSE_KVM_TO_KVM
+              ? mose_section_get(cpu, "env.tsc", &tsc, error)
+              : mose_section_get(timer, "cpu_ticks_offset", &tsc, error)))
+        return FALSE;
+    ns = context->stopped_ns(context->data, tsc);
+    if (ns <= 0)
+        return TRUE;
+    ticks = (guint64)((__int128)ns * context->tsc_khz / 1000000);
     *ret_changed = TRUE;
     if (kvmclock && !move_field(kvmclock, "clock", ns, error))
         return FALSE;

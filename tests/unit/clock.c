@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The frequency of the TSC, computed and measured. */
-#include "switch/tsc.h"
+#include "switch/clock.h"
 
 static void
 test_computed(void)
@@ -40,11 +40,39 @@ test_measured(void)
     g_assert_cmpfloat(one / two, <, 1.01);
 }
 
+/* The line is aimed at anew at each switch: a late resume is made up for by the
+ * next, a pause is not. Host and guest tick at 1 GHz here. */
+static void
+test_line(void)
+{
+    const guint64 khz = 1000000, ms = 1000000;
+    MoseClockLine line = { 0 };
+
+    /* The first switch believes what was measured: 5 ms. */
+    g_assert_cmpint(mose_clock_advance(&line, 100 * ms, 205 * ms, khz, 5 * ms), ==,
+                    5 * ms);
+    g_assert_true(line.known);
+    /* It resumed 2 ms late; the next switch measures 5 ms again and makes 7. */
+    g_assert_cmpint(mose_clock_advance(&line, 198 * ms, 305 * ms, khz, 5 * ms), ==,
+                    7 * ms);
+    /* A guest that is ahead waits for its line, and never goes back. */
+    g_assert_cmpint(mose_clock_advance(&line, 310 * ms, 405 * ms, khz, 5 * ms), ==, 0);
+    /* Paused for a second: that is not made up for, and the line begins anew. */
+    g_assert_cmpint(mose_clock_advance(&line, 320 * ms, 1425 * ms, khz, 5 * ms), ==,
+                    5 * ms);
+    g_assert_cmpint(mose_clock_advance(&line, 425 * ms, 1530 * ms, khz, 6 * ms), ==,
+                    5 * ms);
+    /* No frequency, no line. */
+    g_assert_cmpint(mose_clock_advance(&line, 0, 0, 0, 3 * ms), ==, 3 * ms);
+    g_assert_false(line.known);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/tsc/computed", test_computed);
     g_test_add_func("/tsc/measured", test_measured);
+    g_test_add_func("/clock/line", test_line);
     return g_test_run();
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TSCs and the line between them; see clock.h. */
+#include "switch/clock.h"
+
+#include <time.h>
+#include <x86intrin.h>
+
+/* A guest that is farther off its line than this has been stopped on purpose. */
+#define MAX_OFF_NS 200000000
+
+MoseTscSample
+mose_tsc_sample(void)
+{
+    MoseTscSample sample;
+    struct timespec ts;
+    guint64 before = __rdtsc(), after;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    after = __rdtsc();
+    sample.tsc = before + (after - before) / 2;
+    sample.ns = ts.tv_sec * G_GINT64_CONSTANT(1000000000) + ts.tv_nsec;
+    return sample;
+}
+
+guint64
+mose_tsc_khz(const MoseTscSample *from, const MoseTscSample *to)
+{
+    gint64 ns = to->ns - from->ns;
+
+    if (ns <= 0)
+        return 0;
+    return (guint64)((unsigned __int128)(to->tsc - from->tsc) * 1000000 / ns);
+}
+
+gint64
+mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc, guint64 khz,
+                   gint64 measured_ns)
+{
+    gint64 ticks = (gint64)(due_tsc + line->offset - guest_tsc);
+    __int128 ns = khz ? (__int128)ticks * 1000000 / (gint64)khz : 0;
+
+    if (line->known && khz && ns - measured_ns < MAX_OFF_NS &&
+        measured_ns - ns < MAX_OFF_NS)
+        return MAX((gint64)ns, 0); /* a clock never goes back */
+    line->known = khz != 0;
+    line->offset =
+        guest_tsc + (guint64)((__int128)measured_ns * khz / 1000000) - due_tsc;
+    return measured_ns;
+}
