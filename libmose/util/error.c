@@ -34,6 +34,7 @@ mose_error_set_errno(GError **error, int saved_errno, const char *format, ...)
     g_autofree char *text = NULL;
     va_list args;
     gboolean resources = saved_errno == ENOMEM || saved_errno == ENOSPC ||
+                         saved_errno == EDQUOT || saved_errno == EFBIG ||
                          saved_errno == EMFILE || saved_errno == ENFILE;
 
     va_start(args, format);

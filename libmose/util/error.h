@@ -33,7 +33,7 @@ const char *mose_error_code_name(int code);
 
 /*
  * Set @error to the text followed by ": " and strerror(@saved_errno). The code
- * is RESOURCES for ENOMEM, ENOSPC, EMFILE and ENFILE, else FAILED.
+ * is RESOURCES for ENOMEM, ENOSPC, EDQUOT, EFBIG, EMFILE and ENFILE, else FAILED.
  */
 void mose_error_set_errno(GError **error, int saved_errno, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
