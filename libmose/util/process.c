@@ -17,6 +17,9 @@
 #include "util/fd.h"
 
 #define KILL_WAIT_MS 10000
+/* Of what a process said: bytes and lines that an error can hold. */
+#define SAID_MAX 1000
+#define SAID_LINES 4
 
 /* Runs in the child between fork and exec: async-signal-safe calls only. */
 static void
@@ -80,9 +83,11 @@ mose_process_open(pid_t pid, guint64 start_time, GError **error)
     process->pid = pid;
     process->start_time = start_time;
     process->pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
-    /* In this order: a pid that was taken over before the open shows here. */
+    /* In this order: a pid that was taken over before the open shows here. A
+     * killed process whose main thread is a zombie may still hold its files: the
+     * pidfd tells when all of it is gone. */
     if (process->pidfd < 0 || start_time == 0 ||
-        mose_process_start_time(pid) != start_time) {
+        mose_process_start_time(pid) != start_time || !mose_process_alive(process)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "process %d (started at tick %" G_GUINT64_FORMAT ") is gone",
                     (int)pid, start_time);
@@ -160,7 +165,7 @@ mose_process_start_time(pid_t pid)
     if (!rest || rest[1] == '\0')
         return 0;
     fields = g_strsplit(rest + 2, " ", -1);
-    if (g_strv_length(fields) < 20 || fields[0][0] == 'Z')
+    if (g_strv_length(fields) < 20)
         return 0;
     return g_ascii_strtoull(fields[19], NULL, 10);
 }
@@ -188,6 +193,41 @@ mose_log_tail(const char *log, goffset offset, gsize max)
         offset = len - max;
     valid = g_utf8_make_valid(text + offset, len - offset);
     return g_strdup(g_strstrip(valid));
+}
+
+/* A line of QEMU's without "qemu-system-x86_64: "; NULL where it says nothing. */
+static const char *
+without_name(char *line)
+{
+    char *colon = g_str_has_prefix(line, "qemu-system-") ? strstr(line, ": ") : NULL;
+
+    line = g_strstrip(colon ? colon + 2 : line);
+    if (*line == '\0' || g_str_has_prefix(line, "warning:"))
+        return NULL;
+    return line;
+}
+
+char *
+mose_log_said(const char *log)
+{
+    g_autofree char *tail = mose_log_tail(log, 0, SAID_MAX);
+    g_auto(GStrv) lines = NULL;
+    g_autoptr(GPtrArray) said = g_ptr_array_new();
+
+    for (char *p = tail; *p; p++)
+        if (g_ascii_iscntrl(*p) && *p != '\n')
+            *p = ' ';
+    lines = g_strsplit(tail, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *text = without_name(*line);
+
+        if (text && !g_ptr_array_find_with_equal_func(said, text, g_str_equal, NULL))
+            g_ptr_array_add(said, (gpointer)text);
+    }
+    if (said->len > SAID_LINES)
+        g_ptr_array_remove_range(said, 0, said->len - SAID_LINES);
+    g_ptr_array_add(said, NULL);
+    return g_strjoinv("; ", (char **)said->pdata);
 }
 
 goffset

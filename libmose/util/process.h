@@ -52,7 +52,7 @@ gboolean mose_process_kill(const MoseProcess *process);
 /* A copy here of descriptor @number there (pidfd_getfd(2), Linux 5.6). */
 int mose_process_get_fd(const MoseProcess *process, int number, GError **error);
 
-/* Start time of @pid, or 0 when there is no such process (or a zombie). */
+/* Start time of @pid, or 0 when there is no such process. */
 guint64 mose_process_start_time(pid_t pid);
 
 /* This boot's id (/proc/sys/kernel/random/boot_id). */
@@ -61,6 +61,13 @@ char *mose_boot_id(void);
 /* The last @max bytes of @log beyond @offset, as valid UTF-8 with white space
  * trimmed: what a process said before it ended. Never NULL. */
 char *mose_log_tail(const char *log, goffset offset, gsize max);
+
+/*
+ * What matters of what a QEMU printed last, in one line: its last few lines
+ * without its own name and without warnings, joined by "; ". Never NULL; "" if it
+ * said nothing of the kind.
+ */
+char *mose_log_said(const char *log);
 
 /* The size of @log, 0 when it is not there. */
 goffset mose_log_size(const char *log);
