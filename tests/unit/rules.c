@@ -73,16 +73,11 @@ run(const char *name, guint direction, World *world, MoseDoc *doc, GError **erro
     const MoseRule *rule = mose_rule_by_name(name);
     MoseRuleContext context = { direction, 3000000, stopped_ns, read_memory, world };
     gboolean changed = FALSE;
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     g_assert_nonnull(rule);
     g_assert_true(rule->directions & direction);
-    for (const MoseRule *const *p = mose_rules; *p; p++) {
-        if (*p != rule)
-            continue;
-        if (!rule->rewrite(&context, doc, &changed, error))
-            return FALSE;
-    }
+    if (!rule->rewrite(&context, doc, &changed, error))
+        return FALSE;
     return changed;
 }
 
