@@ -272,6 +272,21 @@ relay_thread(gpointer data)
     return NULL;
 }
 
+void
+pair_hold_return(Pair *pair)
+{
+    pair->held = TRUE;
+}
+
+void
+pair_release_return(Pair *pair)
+{
+    g_mutex_lock(&pair->mutex);
+    pair->held = FALSE;
+    g_cond_signal(&pair->released);
+    g_mutex_unlock(&pair->mutex);
+}
+
 /* The return path, where there is one, needs no understanding. */
 static gpointer
 return_thread(gpointer data)
@@ -280,6 +295,10 @@ return_thread(gpointer data)
     guint8 chunk[4096];
     ssize_t n;
 
+    g_mutex_lock(&relay->pair->mutex);
+    while (relay->pair->held)
+        g_cond_wait(&relay->pair->released, &relay->pair->mutex);
+    g_mutex_unlock(&relay->pair->mutex);
     while ((n = TEMP_FAILURE_RETRY(read(relay->to, chunk, sizeof(chunk)))) > 0)
         mose_fd_write_all(relay->from, chunk, (gsize)n, "source", NULL);
     shutdown(relay->from, SHUT_RDWR);

@@ -28,16 +28,26 @@ typedef struct {
     GByteArray *in;  /* what the source sent */
     GByteArray *out; /* what the destination got */
     MoseRewriter *rewriter;
+    GMutex mutex;
+    GCond released;
+    gboolean held; /* the return path; pair_hold_return() */
 } Pair;
 
 /*
  * Start both with @args (NULL-terminated; "%d" in one stands for the pair's
  * directory) and the capabilities @caps, and wait until the source's boot sector
- * runs. NULL with the reason when QEMU refuses
- * that, which a test may take for a reason to skip.
+ * runs. NULL with the reason when QEMU refuses that, which a test may take for a
+ * reason to skip.
  */
 Pair *pair_new(const char *const *args, const char *const *caps, GError **error);
 void pair_free(Pair *pair);
+
+/*
+ * Keep what the destination says on the return path until it is released. With the
+ * capability switchover-ack that keeps the source in its passes over RAM.
+ */
+void pair_hold_return(Pair *pair);
+void pair_release_return(Pair *pair);
 
 /* Run QMP @command with @json (may be NULL) on @vm; it must succeed. */
 void vm_do(Vm *vm, const char *command, const char *json);

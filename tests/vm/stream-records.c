@@ -25,6 +25,7 @@ typedef struct {
     void (*meanwhile)(Pair *pair);
     MoseRewriteFunc change; /* in place of setting CR2 */
     void (*check)(const MoseStreamInfo *info, Pair *pair);
+    gboolean hold_return; /* until @meanwhile releases it */
     gboolean huge_pages;
 } Case;
 
@@ -83,7 +84,7 @@ check_ignore_shared(const MoseStreamInfo *info, Pair *pair)
     g_assert_cmpuint(pair->in->len, <, 3 << 20);
 }
 
-static const char *const xbzrle[] = { "xbzrle", NULL };
+static const char *const xbzrle[] = { "xbzrle", "return-path", "switchover-ack", NULL };
 
 /* Wait until the source has sent such pages; only then may it end. */
 static void
@@ -99,6 +100,7 @@ until_xbzrle(Pair *pair)
         JsonObject *cache;
 
         g_assert_no_error(error);
+        g_assert_cmpstr(mose_json_string(reply, "status", ""), !=, "completed");
         cache = mose_json_child(reply, "xbzrle-cache");
         if (cache)
             encoded = mose_json_int(cache, "bytes", 0) -
@@ -108,7 +110,7 @@ until_xbzrle(Pair *pair)
         if (encoded == 0) /* each pass is an event */
             mose_qmp_wait_event(pair->from.qmp, "MIGRATION_PASS", 1000, -1, NULL, NULL);
     }
-    vm_do(&pair->from, "migrate-set-parameters", "{\"downtime-limit\": 5000}");
+    pair_release_return(pair);
 }
 
 static void
@@ -210,7 +212,7 @@ static const Case cases[] = {
     { .name = "xbzrle",
       .args = plain_args,
       .caps = xbzrle,
-      .parameters = "{\"downtime-limit\": 1, \"max-bandwidth\": 4000000}",
+      .hold_return = TRUE,
       .meanwhile = until_xbzrle,
       .check = check_xbzrle },
     { .name = "multifd",
@@ -291,6 +293,8 @@ run_once(const Case *c, MoseRewriteFunc rewrite)
         vm_do(&pair->from, "migrate-set-parameters", c->parameters);
         vm_do(&pair->to, "migrate-set-parameters", c->parameters);
     }
+    if (c->hold_return)
+        pair_hold_return(pair);
     pair_migrate(pair, c->way, rewrite, NULL, c->meanwhile);
     if (c->check)
         c->check(mose_rewriter_info(pair->rewriter), pair);
