@@ -205,7 +205,7 @@ test_round_trip(void)
     g_free(read->boot_id);
     read->boot_id = g_strdup("another");
     g_assert_null(mose_guest_process(read, &error));
-    assert_says(error, MOSE_ERROR_NOT_FOUND, "guest web ended with an earlier boot");
+    assert_says(error, MOSE_ERROR_ENDED, "guest web ended with an earlier boot");
     g_clear_error(&error);
 
     names = mose_guest_names(&error);
