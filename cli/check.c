@@ -67,11 +67,11 @@ mose_cmd_check(int argc, char **argv)
         return ret;
     guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
     if (!guest || !mose_recover(guest, &recovered, &error))
-        return mose_cli_fail(error, NULL);
+        return mose_cli_fail_guest(error, argv[1], NULL);
     side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR
                                                 : MOSE_SIDE_VIRTUALIZER;
     if (!mose_switch_check(guest, side, &found, &reasons, &good, &error))
-        return mose_cli_fail(error, "The guest was not touched.");
+        return mose_cli_fail_guest(error, argv[1], "The guest was not touched.");
     (mose_cli_json() ? print_json : print_text)(guest, side, found, reasons, good);
     return good ? MOSE_EXIT_DONE : MOSE_EXIT_FAILED;
 }

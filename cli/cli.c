@@ -41,7 +41,9 @@ mose_cli_parse(int *argc, char ***argv, const GOptionEntry *entries, int min, in
 
     *ret = MOSE_EXIT_USAGE;
     if (!g_option_context_parse(context, argc, argv, &error)) {
-        fprintf(stderr, "%s: %s; `%s --help` tells how\n", prgname, error->message,
+        fprintf(stderr, "%s: %s%s; `%s --help` tells how\n", prgname, error->message,
+                strstr(command->arguments, "-- ") ? "; options of QEMU's go behind `--`"
+                                                  : "",
                 prgname);
         return FALSE;
     }
@@ -86,6 +88,19 @@ mose_cli_fail(const GError *error, const char *hint)
             fprintf(stderr, "%s\n", hint);
     }
     return MOSE_EXIT_FAILED;
+}
+
+int
+mose_cli_fail_guest(const GError *error, const char *name, const char *hint)
+{
+    g_autofree char *stop =
+        g_strdup_printf("`mose stop %s` clears away what is left of it.", name);
+
+    if (g_error_matches(error, MOSE_ERROR, MOSE_ERROR_ENDED))
+        hint = stop;
+    else if (g_error_matches(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+        hint = "`mose list` shows the guests there are.";
+    return mose_cli_fail(error, hint);
 }
 
 void

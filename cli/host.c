@@ -166,7 +166,7 @@ print_facts(const MoseHostFacts *facts)
     if (facts->runtime_dir != NULL)
         printf("guests in    %s\n", facts->runtime_dir);
     else
-        printf("guests in    nowhere: %s\n", facts->no_runtime);
+        printf("guests in    nowhere: %s\n", facts->no_runtime->message);
     for (gsize i = 0; i < G_N_ELEMENTS(tools); i++) {
         g_autofree char *path = g_find_program_in_path(tools[i]);
 

@@ -6,6 +6,17 @@
 #include "cli/state.h"
 #include "util/json.h"
 
+static void
+print_line(const MoseState *state)
+{
+    printf("%-16s %-12s %-6s %-14s ", state->name, state->side, state->accel,
+           state->run_state);
+    if (state->pid)
+        printf("%d\n", (int)state->pid);
+    else
+        printf("-\n");
+}
+
 int
 mose_cmd_list(int argc, char **argv)
 {
@@ -29,8 +40,7 @@ mose_cmd_list(int argc, char **argv)
 
         json_array_add_object_element(list, mose_state_to_json(state));
         if (!mose_cli_json())
-            printf("%-16s %-12s %-6s %-14s %d\n", *name, state->side, state->accel,
-                   state->run_state, (int)state->pid);
+            print_line(state);
     }
     if (mose_cli_json()) {
         g_autofree char *text = mose_json_text(object, TRUE);

@@ -10,7 +10,7 @@
 const MoseCommand mose_commands[] = {
     { "host", "", "what this host offers: QEMU, KVM and its fitness, the portable CPU",
       mose_cmd_host },
-    { "run", "NAME [OPTIONS] -- QEMU OPTIONS", "start a guest", mose_cmd_run },
+    { "run", "NAME -- QEMU OPTIONS", "start a guest", mose_cmd_run },
     { "list", "", "the guests of this user", mose_cmd_list },
     { "status", "NAME", "one guest: where it runs, and its timeline", mose_cmd_status },
     { "stop", "NAME", "end a guest", mose_cmd_stop },
@@ -32,6 +32,16 @@ print_usage(FILE *to)
     fprintf(to, "\n`mose COMMAND --help` and mose-COMMAND(1) tell more.\n");
 }
 
+static int
+run_command(int argc, char **argv)
+{
+    for (const MoseCommand *c = mose_commands; c->name; c++)
+        if (strcmp(argv[0], c->name) == 0)
+            return c->run(argc, argv);
+    fprintf(stderr, "mose: no command '%s'; `mose --help` lists them\n", argv[0]);
+    return MOSE_EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -47,14 +57,14 @@ main(int argc, char **argv)
         printf("mose %s\n", MOSE_VERSION);
         return MOSE_EXIT_DONE;
     }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) {
+        char *words[] = { argv[2], (char *)"--help", NULL };
+
+        return run_command(2, words);
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
         return MOSE_EXIT_DONE;
     }
-    for (const MoseCommand *c = mose_commands; c->name; c++)
-        if (strcmp(argv[1], c->name) == 0)
-            return c->run(argc - 1, argv + 1);
-
-    fprintf(stderr, "mose: no command '%s'; `mose --help` lists them\n", argv[1]);
-    return MOSE_EXIT_USAGE;
+    return run_command(argc - 1, argv + 1);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "host/fitness.h"
 #include "switch/start.h"
 #include "util/json.h"
 
@@ -37,6 +38,20 @@ split_at_dashes(int *argc, char **argv)
     return NULL;
 }
 
+/* Why @kind was taken, in a line that fits the screen; --json has all of it. */
+static const char *
+in_short(const char *kind, const char *reason)
+{
+    const char *asked = accel ? accel : "auto";
+
+    if (strcmp(asked, "auto") != 0)
+        return reason;
+    return strcmp(kind, "kvm") == 0 ? "KVM here is fit for a general guest"
+           : mose_kvm_fitness()->presence == MOSE_KVM_PRESENT
+               ? "KVM here is not fit for a general guest; `mose host` tells why"
+               : "KVM cannot be used here; `mose host` tells why";
+}
+
 static void
 report(const MoseGuest *guest, const char *reason)
 {
@@ -52,8 +67,8 @@ report(const MoseGuest *guest, const char *reason)
         puts(text);
         return;
     }
-    printf("guest %s runs in the virtualizer (%s: %s), pid %d\n", guest->name, kind,
-           reason, (int)guest->pid);
+    printf("guest %s runs in the virtualizer, pid %d (%s: %s)\n", guest->name,
+           (int)guest->pid, kind, in_short(kind, reason));
 }
 
 int
@@ -85,8 +100,8 @@ mose_cmd_run(int argc, char **argv)
         mose_spec_free(spec);
         return MOSE_EXIT_FAILED;
     }
-    options = (MoseStartOptions){ accel ? accel : "auto", cpu ? cpu : "portable",
-                                  emulator_cpu, overcommit };
+    options =
+        (MoseStartOptions){ accel ? accel : "auto", cpu, emulator_cpu, overcommit };
     guest = mose_start(argv[1], spec, &options, &reason, &error);
     if (!guest)
         return mose_cli_fail(error, NULL);

@@ -41,18 +41,27 @@ ask_qemu(MoseState *state)
               error);
 }
 
+/* Whether a command that may change the guest has something to put right. */
+static gboolean
+needs_recovery(const MoseGuest *guest)
+{
+    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
+    MoseJournalEntry entry;
+
+    return !process || mose_journal_read(guest->dir, &entry, NULL);
+}
+
 MoseState *
 mose_state_read(const char *name)
 {
     MoseState *state = g_new0(MoseState, 1);
     g_autoptr(GError) error = NULL;
     g_autoptr(MoseProcess) process = NULL;
-    MoseJournalEntry entry;
 
     state->name = g_strdup(name);
     state->side = state->accel = "-";
     state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
-    if (state->guest && mose_journal_read(state->guest->dir, &entry, NULL)) {
+    if (state->guest && needs_recovery(state->guest)) {
         recover(name);
         mose_guest_free(state->guest);
         state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
@@ -63,12 +72,13 @@ mose_state_read(const char *name)
     }
     state->side = mose_side_name(state->guest->side);
     state->accel = state->guest->spec->accel[state->guest->side];
-    state->pid = state->guest->pid;
     process = mose_guest_process(state->guest, &error);
-    if (!process)
+    if (!process) {
         set_state(state, "ended", error);
-    else
-        ask_qemu(state);
+        return state;
+    }
+    state->pid = process->pid;
+    ask_qemu(state);
     return state;
 }
 
@@ -84,13 +94,38 @@ mose_state_free(MoseState *state)
     g_free(state);
 }
 
+const char *
+mose_state_words(const char *run_state)
+{
+    static const struct {
+        const char *name, *words;
+    } known[] = {
+        { "prelaunch", ", it has not begun to run yet" },
+        { "internal-error", ", its accelerator could not go on; QEMU lets it run "
+                            "again only after a reset" },
+        { "shutdown", ", it has shut itself down" },
+        { "guest-panicked", ", its kernel has told of a panic" },
+        { "io-error", ", a disk has failed" },
+        { "watchdog", ", its watchdog has fired" },
+        { "suspended", ", it sleeps until it is woken" },
+        { "debug", ", a breakpoint has stopped it" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
+        if (g_strcmp0(run_state, known[i].name) == 0)
+            return known[i].words;
+    return "";
+}
+
 JsonObject *
 mose_state_to_json(const MoseState *state)
 {
-    JsonObject *object = mose_json_object(
-        "guest", "s", state->name, "side", "s", state->side, "accel", "s", state->accel,
-        "state", "s", state->run_state, "pid", "i", (gint64)state->pid, NULL);
+    JsonObject *object =
+        mose_json_object("guest", "s", state->name, "side", "s", state->side, "accel",
+                         "s", state->accel, "state", "s", state->run_state, NULL);
 
+    if (state->pid)
+        json_object_set_int_member(object, "pid", state->pid);
     if (state->trouble)
         json_object_set_string_member(object, "trouble", state->trouble);
     return object;

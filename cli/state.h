@@ -11,13 +11,17 @@ typedef struct {
     const char *accel;
     char *run_state; /* QEMU's word, or "ended", "unreadable", "switching" */
     char *trouble;   /* the reason for one of the latter, or NULL */
-    pid_t pid;
+    pid_t pid;       /* 0 unless the guest's process runs */
 } MoseState;
 
-/* Never fails: says what it found. An interrupted switch is recovered first,
- * when no other command holds the guest. */
+/* Never fails: says what it found. An interrupted switch is recovered first, and
+ * an end noted, when no other command holds the guest. */
 MoseState *mose_state_read(const char *name);
 void mose_state_free(MoseState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseState, mose_state_free)
+
+/* What @run_state means for the guest: ", " and words, or "" where QEMU's name for it
+ * says enough. */
+const char *mose_state_words(const char *run_state);
 
 JsonObject *mose_state_to_json(const MoseState *state);

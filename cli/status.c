@@ -33,15 +33,23 @@ print_text(const MoseState *state)
 {
     const MoseGuest *guest = state->guest;
 
-    printf("guest %s: %s, in the %s (%s), pid %d\n", state->name, state->run_state,
-           state->side, state->accel, (int)state->pid);
+    if (state->pid)
+        printf("guest %s: %s, in the %s (%s), pid %d\n", state->name, state->run_state,
+               state->side, state->accel, (int)state->pid);
+    else
+        printf("guest %s: %s; it was in the %s (%s)\n", state->name, state->run_state,
+               state->side, state->accel);
     if (state->trouble)
         printf("  %s\n", state->trouble);
+    else if (*mose_state_words(state->run_state))
+        printf("  %s%s\n", state->run_state, mose_state_words(state->run_state));
+    if (!state->pid)
+        printf("  `mose stop %s` clears away what is left of it\n", state->name);
     printf("  machine %s, %" G_GUINT64_FORMAT " MB\n", guest->machine_type,
            guest->spec->ram_size >> 20);
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++)
         printf("  %-11s %s, -cpu %s\n", mose_side_name(side), guest->spec->accel[side],
-               guest->spec->cpu[side]);
+               guest->spec->portable_cpu ? "portable" : guest->spec->cpu[side]);
     printf("timeline:\n");
     for (guint i = 0; i < json_array_get_length(guest->timeline); i++)
         print_event(json_array_get_object_element(guest->timeline, i));

@@ -19,7 +19,7 @@ mose_cmd_stop(int argc, char **argv)
         return ret;
     guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
     if (!guest)
-        return mose_cli_fail(error, "`mose list` shows the guests there are.");
+        return mose_cli_fail_guest(error, argv[1], NULL);
     /* A switch that cannot be recovered must not keep the guest from its end. */
     mose_recover(guest, &recovered, NULL);
     if (!mose_stop(guest, &error))

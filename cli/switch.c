@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/state.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
+#include "util/error.h"
 #include "util/json.h"
 
 static char *without_rule;
@@ -31,8 +34,10 @@ hide_phase(void)
     fputs("\r\033[K", stderr);
 }
 
+/* One object, also where something that had to follow did not: @trouble. */
 static void
-print_json(const MoseGuest *guest, const MoseSwitchReport *report)
+print_json(const MoseGuest *guest, const MoseSwitchReport *report,
+           const GError *trouble)
 {
     g_autoptr(JsonObject) object = NULL;
     g_autofree char *text = NULL;
@@ -41,11 +46,14 @@ print_json(const MoseGuest *guest, const MoseSwitchReport *report)
     for (guint i = 0; i < report->rules->len; i++)
         json_array_add_string_element(rules, report->rules->pdata[i]);
     object = mose_json_object(
-        "guest", "s", guest->name, "side", "s", mose_side_name(guest->side),
-        "from-accel", "s", report->from_accel, "accel", "s", report->to_accel,
-        "blackout-us", "i", report->blackout_us, "launch-us", "i", report->launch_us,
-        "move-us", "i", report->move_us, "total-us", "i", report->total_us,
-        "stream-bytes", "i", (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+        "guest", "s", guest->name, "side", "s", mose_side_name(guest->side), "state",
+        "s", report->run_state ? report->run_state : "running", "from-accel", "s",
+        report->from_accel, "accel", "s", report->to_accel, "blackout-us", "i",
+        report->blackout_us, "launch-us", "i", report->launch_us, "move-us", "i",
+        report->move_us, "total-us", "i", report->total_us, "stream-bytes", "i",
+        (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+    if (trouble)
+        json_object_set_string_member(object, "trouble", trouble->message);
     text = mose_json_text(object, TRUE);
     puts(text);
 }
@@ -55,6 +63,9 @@ print_text(const MoseGuest *guest, const MoseSwitchReport *report)
 {
     printf("guest %s is in the %s now (%s -> %s)\n", guest->name,
            mose_side_name(guest->side), report->from_accel, report->to_accel);
+    if (report->run_state)
+        printf("  it did not run and does not: %s%s\n", report->run_state,
+               mose_state_words(report->run_state));
     printf("  it stood still for %.1f ms; all took %.0f ms, of which %.0f ms to start "
            "the other QEMU\n",
            report->blackout_us / 1e3, report->total_us / 1e3, report->launch_us / 1e3);
@@ -64,6 +75,26 @@ print_text(const MoseGuest *guest, const MoseSwitchReport *report)
     printf("%s\n", report->rules->len ? "" : " none");
 }
 
+/* What became of it; the exit status. */
+static int
+tell(const MoseGuest *guest, const MoseSwitchReport *report, const GError *error)
+{
+    static const char hint[] = "`mose status` tells where the guest is.";
+
+    /* The guest was given over, whatever came after. */
+    if (report->rules && mose_cli_json())
+        print_json(guest, report, error);
+    else if (report->rules)
+        print_text(guest, report);
+    if (!error)
+        return MOSE_EXIT_DONE;
+    if (report->rules && mose_cli_json())
+        return MOSE_EXIT_FAILED;
+    return mose_cli_fail_guest(
+        error, guest->name,
+        g_error_matches(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED) ? NULL : hint);
+}
+
 static int
 switch_to(MoseSide side, int argc, char **argv)
 {
@@ -71,7 +102,7 @@ switch_to(MoseSide side, int argc, char **argv)
     MoseSwitchReport report = { 0 };
     g_autoptr(MoseGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
-    gboolean terminal = isatty(STDERR_FILENO), done;
+    gboolean terminal = isatty(STDERR_FILENO);
     MoseRecovered recovered;
     int ret;
 
@@ -79,19 +110,16 @@ switch_to(MoseSide side, int argc, char **argv)
         return ret;
     options.without_rule = without_rule;
     options.progress = terminal ? show_phase : NULL;
+    options.interrupt_fd = mose_cli_catch_interrupts();
     guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
     if (!guest || !mose_recover(guest, &recovered, &error))
-        return mose_cli_fail(error, NULL);
-    done = mose_switch(guest, &options, &report, &error);
+        return mose_cli_fail_guest(error, argv[1], NULL);
+    mose_switch(guest, &options, &report, &error);
     if (terminal)
         hide_phase();
-    if (report.rules && mose_cli_json() && done)
-        print_json(guest, &report);
-    else if (report.rules && done)
-        print_text(guest, &report);
+    ret = tell(guest, &report, error);
     mose_switch_report_clear(&report);
-    return done ? MOSE_EXIT_DONE
-                : mose_cli_fail(error, "`mose status` tells where the guest is.");
+    return ret;
 }
 
 int

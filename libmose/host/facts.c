@@ -4,8 +4,9 @@
 
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include <x86intrin.h>
+
+#include "util/runtime-dir.h"
 
 #define TSC_INTERVAL_NS 2000000
 
@@ -17,6 +18,7 @@ mose_host_facts_free(MoseHostFacts *facts)
     g_free(facts->clocksource);
     g_free(facts->shmem_huge_pages);
     g_free(facts->runtime_dir);
+    g_clear_error(&facts->no_runtime);
     g_free(facts);
 }
 
@@ -143,19 +145,6 @@ has_flag(const char *cpuinfo, const char *flag)
     return g_strv_contains((const char *const *)words, flag);
 }
 
-static void
-find_runtime_dir(MoseHostFacts *facts)
-{
-    const char *xdg = g_getenv("XDG_RUNTIME_DIR");
-
-    if (geteuid() == 0)
-        facts->runtime_dir = g_strdup("/run/mose");
-    else if (xdg != NULL && g_path_is_absolute(xdg))
-        facts->runtime_dir = g_build_filename(xdg, "mose", NULL);
-    else
-        facts->no_runtime = "XDG_RUNTIME_DIR is not set";
-}
-
 MoseHostFacts *
 mose_host_facts_new(void)
 {
@@ -176,6 +165,6 @@ mose_host_facts_new(void)
         meminfo != NULL ? mose_host_meminfo(meminfo, "MemAvailable") : 0;
     facts->mem_limit = memory_limit();
     facts->shmem_huge_pages = huge != NULL ? mose_host_chosen_word(huge) : NULL;
-    find_runtime_dir(facts);
+    facts->runtime_dir = mose_runtime_path(&facts->no_runtime);
     return facts;
 }

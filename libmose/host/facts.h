@@ -17,7 +17,7 @@ typedef struct {
     guint64 mem_limit;      /* bytes, the nearest cgroup's; G_MAXUINT64: none */
     char *shmem_huge_pages; /* "never", "advise", ...; NULL: kernel without */
     char *runtime_dir;      /* where guests' directories lie; NULL: nowhere, */
-    const char *no_runtime; /* because of this */
+    GError *no_runtime;     /* because of this */
 } MoseHostFacts;
 
 MoseHostFacts *mose_host_facts_new(void);

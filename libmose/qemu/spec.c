@@ -90,6 +90,7 @@ mose_spec_to_json(const MoseSpec *spec)
         "machine", "s", spec->machine, "ram-size", "i", (gint64)spec->ram_size, NULL);
 
     set_string(object, "user-cpu", spec->user_cpu);
+    json_object_set_boolean_member(object, "portable-cpu", spec->portable_cpu);
     for (guint i = 0; i < spec->options->len; i++) {
         const MoseOption *option = spec->options->pdata[i];
         JsonArray *words = json_array_new();
@@ -146,6 +147,7 @@ mose_spec_from_json(JsonObject *object, GError **error)
     spec->machine = g_strdup(mose_json_string(object, "machine", NULL));
     spec->ram_size = mose_json_int(object, "ram-size", 0);
     spec->user_cpu = g_strdup(mose_json_string(object, "user-cpu", NULL));
+    spec->portable_cpu = mose_json_bool(object, "portable-cpu", FALSE);
     whole = whole && spec->name && spec->qemu && spec->cwd && spec->machine &&
             spec->ram_size;
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++) {

@@ -35,7 +35,8 @@ typedef struct {
     gboolean start_paused;     /* -S */
     GPtrArray *options;        /* MoseOption *, in the user's order */
     char *accel[MOSE_N_SIDES]; /* "kvm" or "tcg" */
-    char *cpu[MOSE_N_SIDES];   /* value of -cpu */
+    char *cpu[MOSE_N_SIDES];   /* value of -cpu, */
+    gboolean portable_cpu;     /* which MOSE chose (cpu.h) */
 } MoseSpec;
 
 /*

@@ -30,6 +30,7 @@ leave_command(int pidfd)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
     prctl(PR_SET_NAME, "mose-guardian");
     dup2(pidfd, 3);
     close_range(4, ~0U, 0);

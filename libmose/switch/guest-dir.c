@@ -14,6 +14,8 @@
 #include "switch/guest.h"
 #include "util/error.h"
 #include "util/fd.h"
+#include "util/process.h"
+#include "util/runtime-dir.h"
 
 #define MAX_FILE (16 * 1024 * 1024)
 #define MAX_NAME 64
@@ -44,35 +46,10 @@ mose_guest_dir_check(const char *dir, GError **error)
     return TRUE;
 }
 
-/* Where the guests of this user live. */
-static char *
-runtime_path(GError **error)
-{
-    const char *own = g_getenv("MOSE_RUNTIME_DIR");
-    const char *xdg = g_getenv("XDG_RUNTIME_DIR");
-
-    if (own && *own) {
-        if (g_path_is_absolute(own))
-            return g_strdup(own);
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                    "MOSE_RUNTIME_DIR=%s is not an absolute path", own);
-        return NULL;
-    }
-    if (geteuid() == 0)
-        return g_strdup("/run/mose");
-    if (xdg && g_path_is_absolute(xdg))
-        return g_build_filename(xdg, "mose", NULL);
-    g_set_error(
-        error, MOSE_ERROR, MOSE_ERROR_INVALID,
-        "no XDG_RUNTIME_DIR, where guests are kept; log in through your system's "
-        "login manager, or set MOSE_RUNTIME_DIR to a directory of yours");
-    return NULL;
-}
-
 char *
 mose_runtime_dir(GError **error)
 {
-    g_autofree char *dir = runtime_path(error);
+    g_autofree char *dir = mose_runtime_path(error);
 
     if (!dir)
         return NULL;
@@ -81,6 +58,22 @@ mose_runtime_dir(GError **error)
         return NULL;
     }
     return mose_guest_dir_check(dir, error) ? g_steal_pointer(&dir) : NULL;
+}
+
+char *
+mose_runtime_dir_look(GError **error)
+{
+    g_autofree char *dir = mose_runtime_path(error);
+    g_autoptr(GError) cause = NULL;
+
+    if (!dir)
+        return NULL;
+    if (!mose_guest_dir_check(dir, &cause) &&
+        !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return NULL;
+    }
+    return g_steal_pointer(&dir);
 }
 
 gboolean
@@ -108,12 +101,18 @@ compare_names(gconstpointer a, gconstpointer b)
 char **
 mose_guest_names(GError **error)
 {
-    g_autofree char *runtime_dir = mose_runtime_dir(error);
+    g_autofree char *runtime_dir = mose_runtime_dir_look(error);
     g_autoptr(GPtrArray) names = NULL;
     g_autoptr(GDir) dir = NULL;
     const char *name;
 
-    if (!runtime_dir || !(dir = g_dir_open(runtime_dir, 0, error)))
+    if (!runtime_dir)
+        return NULL;
+    /* Nobody has started a guest yet. */
+    if (!g_file_test(runtime_dir, G_FILE_TEST_EXISTS))
+        return g_new0(char *, 1);
+    dir = g_dir_open(runtime_dir, 0, error);
+    if (!dir)
         return NULL;
     names = g_ptr_array_new();
     while ((name = g_dir_read_name(dir))) {
@@ -127,14 +126,26 @@ mose_guest_names(GError **error)
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
-static pid_t
-read_holder(int fd)
+/* " (pid N)" of who holds the lock, or "": it may not have written its pid yet,
+ * and that of the holder before may be in its place. */
+static char *
+name_holder(int fd)
 {
     char text[32] = "";
+    int pid = pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
 
-    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-        return 0;
-    return atoi(text);
+    return pid > 0 && mose_process_start_time(pid) != 0
+               ? g_strdup_printf(" (pid %d)", pid)
+               : g_strdup("");
+}
+
+static void
+set_busy(int fd, GError **error)
+{
+    g_autofree char *holder = name_holder(fd);
+
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_BUSY,
+                "another command%s is at work on this guest; wait for it", holder);
 }
 
 int
@@ -151,10 +162,7 @@ mose_guest_dir_lock(const char *dir, GError **error)
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK)
-            g_set_error(
-                error, MOSE_ERROR, MOSE_ERROR_BUSY,
-                "another command (pid %d) is at work on this guest; wait for it",
-                (int)read_holder(fd));
+            set_busy(fd, error);
         else
             mose_error_set_errno(error, errno, "cannot lock %s", path);
         return -1;

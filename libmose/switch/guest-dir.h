@@ -11,7 +11,8 @@
 /* @dir is a directory of ours with mode 0700, or an error (NOT_FOUND, INVALID). */
 gboolean mose_guest_dir_check(const char *dir, GError **error);
 
-/* Take the guest's lock; the descriptor holds it. BUSY names the holder's pid. */
+/* Take the guest's lock; the descriptor holds it. BUSY names the holder's pid
+ * where that is known. */
 int mose_guest_dir_lock(const char *dir, GError **error);
 
 /* A whole text file, at most 16 MB. */

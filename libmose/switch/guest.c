@@ -135,7 +135,8 @@ mose_guest_open(const char *name, MoseGuestAccess access, GError **error)
     g_autofree char *runtime_dir = NULL;
     g_autoptr(MoseGuest) guest = NULL;
 
-    if (!mose_guest_name_valid(name, error) || !(runtime_dir = mose_runtime_dir(error)))
+    if (!mose_guest_name_valid(name, error) ||
+        !(runtime_dir = mose_runtime_dir_look(error)))
         return NULL;
     guest = guest_new(name, runtime_dir);
     if (!mose_guest_dir_check(guest->dir, error))
@@ -216,13 +217,23 @@ MoseProcess *
 mose_guest_process(const MoseGuest *guest, GError **error)
 {
     g_autofree char *boot_id = mose_boot_id();
+    g_autofree char *log = NULL;
+    g_autofree char *said = NULL;
+    MoseProcess *process;
 
     if (strcmp(boot_id, guest->boot_id) != 0) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_ENDED,
                     "guest %s ended with an earlier boot of this host", guest->name);
         return NULL;
     }
-    return mose_process_open(guest->pid, guest->start_time, error);
+    process = mose_process_open(guest->pid, guest->start_time, NULL);
+    if (process)
+        return process;
+    log = mose_guest_log(guest, guest->generation);
+    said = mose_log_said(log);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_ENDED, "guest %s has ended%s%s",
+                guest->name, *said ? "; its QEMU said last: " : "", said);
+    return NULL;
 }
 
 MoseQmp *

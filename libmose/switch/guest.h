@@ -43,6 +43,9 @@ typedef struct {
  * $XDG_RUNTIME_DIR, and where it is not ours alone. */
 char *mose_runtime_dir(GError **error);
 
+/* The same without making it; where it is missing there are no guests. */
+char *mose_runtime_dir_look(GError **error);
+
 /* Names: letters, digits, '.', '_', '-', not first; at most 64 bytes. */
 gboolean mose_guest_name_valid(const char *name, GError **error);
 
@@ -81,7 +84,7 @@ char *mose_guest_monitor(const MoseGuest *guest, int monitor, guint generation);
 char *mose_guest_log(const MoseGuest *guest, guint generation);
 char *mose_guest_pidfile(const MoseGuest *guest, guint generation);
 
-/* The process that the guest is in; NOT_FOUND when it has ended. */
+/* The process that the guest is in; ENDED, with its last words, when it is gone. */
 MoseProcess *mose_guest_process(const MoseGuest *guest, GError **error);
 
 /* Connect to monitor @monitor of the process the guest is in. */

@@ -3,6 +3,7 @@
 #include "switch/launch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@
 
 #define START_TIMEOUT_MS 30000
 #define MIN_QEMU_VERSION 100000 /* 10.0.0 */
-#define MAX_LOG_SHOWN 2000
+/* How long a QEMU whose monitor has closed may take to end. */
+#define LAST_WORDS_MS 1000
 
 /* Descriptors for the child; the owned ones are closed here after the start. */
 typedef struct {
@@ -80,32 +82,68 @@ inherit_taps(Inheritance *set, const MoseCommandLine *line, const MoseProcess *s
     return TRUE;
 }
 
-/* @error, with what QEMU said. */
-static void
-add_log(GError **error, const char *log)
+void
+mose_launch_explain(const MoseLaunch *launch, GError **error)
 {
-    g_autofree char *said = mose_log_tail(log, 0, MAX_LOG_SHOWN);
+    g_autofree char *said = NULL;
 
-    if (error && *error && *said) {
-        g_autofree char *text =
-            g_strdup_printf("%s; it said: %s", (*error)->message, said);
+    if (!error || !g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_CLOSED) ||
+        !mose_process_wait(launch->process, LAST_WORDS_MS))
+        return;
+    said = mose_log_said(launch->log);
+    g_clear_error(error);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED, "QEMU (%s) did not start: %s",
+                mose_side_name(launch->side), *said ? said : "it ended without a word");
+}
 
-        g_free((*error)->message);
-        (*error)->message = g_steal_pointer(&text);
-    }
+/* Wait until QEMU greets, has ended, or is not wanted any more. */
+static gboolean
+wait_greeting(const MoseLaunch *launch, int monitor, int interrupt_fd, GError **error)
+{
+    struct pollfd fds[] = { { monitor, POLLIN, 0 },
+                            { launch->process->pidfd, POLLIN, 0 },
+                            { interrupt_fd > 0 ? interrupt_fd : -1, POLLIN, 0 } };
+    int n;
+
+    /* A signal that is not for us only makes the wait longer. */
+    while ((n = poll(fds, G_N_ELEMENTS(fds), START_TIMEOUT_MS)) < 0 && errno == EINTR)
+        ;
+    if (n <= 0)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                    "its monitor did not answer within %d s", START_TIMEOUT_MS / 1000);
+    else if (fds[2].revents)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
+                    "interrupted; the guest stays where it is");
+    else if (!fds[0].revents)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED, "it has ended");
+    return n > 0 && !fds[2].revents && fds[0].revents;
+}
+
+static MoseQmp *
+greet(const MoseLaunch *launch, const char *path, int interrupt_fd, GError **error)
+{
+    g_auto(MoseFd) fd = mose_unix_connect(path, error);
+
+    if (fd < 0 || !wait_greeting(launch, fd, interrupt_fd, error))
+        return NULL;
+    return mose_qmp_new(mose_fd_steal(&fd), path, START_TIMEOUT_MS, error);
 }
 
 static gboolean
-connect_monitor(const MoseGuest *guest, MoseLaunch *launch, GError **error)
+connect_monitor(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
+                GError **error)
 {
     g_autofree char *path =
         mose_guest_monitor(guest, MOSE_MONITOR_SWITCH, launch->generation);
+    g_autoptr(GError) cause = NULL;
 
-    launch->qmp = mose_qmp_connect(path, START_TIMEOUT_MS, error);
+    launch->qmp = greet(launch, path, what->interrupt_fd, &cause);
     if (!launch->qmp) {
-        g_prefix_error(error,
-                       "QEMU (%s) did not start: ", mose_side_name(launch->side));
-        add_log(error, launch->log);
+        if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_INTERRUPTED))
+            g_prefix_error(&cause,
+                           "QEMU (%s) did not start: ", mose_side_name(launch->side));
+        mose_launch_explain(launch, &cause);
+        g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
     if (mose_qmp_version(launch->qmp) < MIN_QEMU_VERSION) {
@@ -154,7 +192,8 @@ mose_launch(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
     launch->line = mose_command_build(guest->spec, &command, error);
     if (!launch->line)
         return NULL;
-    if (!start(guest, what, launch, error) || !connect_monitor(guest, launch, error)) {
+    if (!start(guest, what, launch, error) ||
+        !connect_monitor(guest, what, launch, error)) {
         mose_launch_abort(guest, launch);
         return NULL;
     }
@@ -173,6 +212,17 @@ mose_launch_free(MoseLaunch *launch)
     g_free(launch);
 }
 
+/* The user's sockets that the process has bound and that were not renamed. */
+static void
+forget_sockets(const MoseGuest *guest, guint generation)
+{
+    MoseCommandFor what = { guest->side, generation, TRUE, "", NULL };
+    g_autoptr(MoseCommandLine) line = mose_command_build(guest->spec, &what, NULL);
+
+    for (guint i = 0; line && i < line->renames->len; i++)
+        unlink(((const MoseRename *)line->renames->pdata[i])->bound);
+}
+
 void
 mose_launch_forget_files(const MoseGuest *guest, guint generation)
 {
@@ -186,6 +236,7 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
     }
     unlink(pidfile);
     unlink(log);
+    forget_sockets(guest, generation);
 }
 
 void
@@ -193,11 +244,6 @@ mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch)
 {
     if (launch->process)
         mose_process_kill(launch->process);
-    for (guint i = 0; i < launch->line->renames->len; i++) {
-        const MoseRename *socket = launch->line->renames->pdata[i];
-
-        unlink(socket->bound);
-    }
     mose_launch_forget_files(guest, launch->generation);
 }
 

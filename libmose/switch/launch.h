@@ -22,11 +22,12 @@ typedef struct {
     guint generation;
     int ram_fd;                /* the guest's memfd; stays the caller's */
     const MoseProcess *source; /* to take descriptors from; NULL for a first start */
+    int interrupt_fd;          /* of MoseSwitchOptions; 0: none */
 } MoseLaunchFor;
 
 /*
  * Start QEMU for @guest; it waits for a migration if there is a source. Errors
- * carry what QEMU printed. UNSUPPORTED for a QEMU older than 10.0.
+ * carry what QEMU printed. UNSUPPORTED for a QEMU older than 10.0; INTERRUPTED.
  */
 MoseLaunch *mose_launch(const MoseGuest *guest, const MoseLaunchFor *what,
                         GError **error);
@@ -42,5 +43,9 @@ void mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch);
  * is in it now. Goes on after a failure; the first one is the @error. */
 gboolean mose_launch_settle(MoseQmp *qmp, const MoseCommandLine *line, GError **error);
 
-/* Take away what the process of @generation leaves in the guest's directory. */
+/* An @error (CLOSED) of a process that has ended becomes what it said before. */
+void mose_launch_explain(const MoseLaunch *launch, GError **error);
+
+/* Take away what the process of @generation leaves: its files in the guest's
+ * directory, and the user's sockets under the names it has bound. */
 void mose_launch_forget_files(const MoseGuest *guest, guint generation);

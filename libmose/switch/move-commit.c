@@ -10,6 +10,8 @@
 
 #define RESUME_TIMEOUT_MS 5000
 #define MAX_WAIT_US 20000
+/* How long a QEMU whose monitor has closed may take to end. */
+#define LAST_WORDS_MS 200
 
 /* Both sides agree that the destination has the guest, which runs in neither. */
 static gboolean
@@ -91,6 +93,9 @@ mose_move_commit(MoseMove *move, GError **error)
     if (!both_stand_still(move, error))
         return FALSE;
     wait_until_due(move);
+    /* The last moment at which the user can have it back. */
+    if (mose_move_interrupted(move, error))
+        return FALSE;
     if (!mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
         return FALSE;
     if (move->was_running && !resume(move, error))
@@ -119,15 +124,17 @@ mose_move_settle(MoseMove *move, GError **error)
         mose_launch_forget_files(guest, old);
     if (!first)
         return TRUE;
-    g_propagate_prefixed_error(
-        error, g_steal_pointer(&first),
-        "the guest is in the %s, but: ", mose_side_name(guest->side));
+    g_propagate_prefixed_error(error, g_steal_pointer(&first),
+                               mose_process_alive(move->destination->process)
+                                   ? "the guest is in the %s, but: "
+                                   : "the guest was given to the %s, which has ended: ",
+                               mose_side_name(guest->side));
     return FALSE;
 }
 
-/* Add to what went wrong that the way back did, too. */
+/* Add to what went wrong what became of the way back. */
 static void
-add_trouble(GError **error, const GError *trouble)
+add_words(GError **error, const char *between, const GError *trouble)
 {
     g_autofree char *text = NULL;
 
@@ -135,10 +142,29 @@ add_trouble(GError **error, const GError *trouble)
         *error = g_error_copy(trouble);
         return;
     }
-    text = g_strdup_printf("%s; and the way back failed: %s", (*error)->message,
-                           trouble->message);
+    text = g_strconcat((*error)->message, between, trouble->message, NULL);
     g_free((*error)->message);
     (*error)->message = g_steal_pointer(&text);
+}
+
+/* Make the source run again. FALSE: somebody else has to try. */
+static gboolean
+return_to_source(MoseMove *move, GError **error)
+{
+    g_autoptr(GError) trouble = NULL;
+
+    if (!move->touched_source ||
+        mose_resume_source(move->source_qmp, move->was_running, &trouble))
+        return TRUE;
+    if (mose_process_wait(move->source, LAST_WORDS_MS)) {
+        g_clear_error(&trouble);
+        g_set_error(&trouble, MOSE_ERROR, MOSE_ERROR_ENDED, "guest %s has ended",
+                    move->guest->name);
+        add_words(error, "; ", trouble);
+        return TRUE;
+    }
+    add_words(error, "; and the way back failed: ", trouble);
+    return FALSE;
 }
 
 void
@@ -149,13 +175,11 @@ mose_move_undo(MoseMove *move, GError **error)
     g_clear_pointer(&move->relay, mose_relay_free);
     if (move->destination)
         mose_launch_abort(move->guest, move->destination);
-    if (move->touched_source &&
-        !mose_resume_source(move->source_qmp, move->was_running, &trouble)) {
+    if (!return_to_source(move, error)) {
         /* Keep the journal: the guardian tries again on another monitor. */
-        add_trouble(error, trouble);
         g_clear_pointer(&move->guardian, mose_process_free);
         return;
     }
     if (move->journal && !mose_journal_end(move->guest->dir, &trouble))
-        add_trouble(error, trouble);
+        add_words(error, "; ", trouble);
 }

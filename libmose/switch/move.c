@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "switch/guardian.h"
@@ -17,7 +18,6 @@
 #define QMP_TIMEOUT_MS 5000
 /* How long a QEMU that failed may take to say so. */
 #define LAST_WORDS_MS 200
-#define MAX_SAID 2000
 /*
  * From the rewritten stream to the guest's next instruction: the destination's
  * load, its answer, `cont`. What the guest's last switch needed is the best
@@ -35,6 +35,7 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
     move->guest = guest;
     move->options = options;
     move->ram_fd = MOSE_FD_NONE;
+    move->wake_fd = MOSE_FD_NONE;
     move->changed = g_ptr_array_new();
     move->begun_us = g_get_monotonic_time();
     move->tsc = mose_tsc_sample();
@@ -53,11 +54,26 @@ mose_move_free(MoseMove *move)
     mose_launch_free(move->destination);
     mose_ram_free(move->ram);
     mose_fd_close(move->ram_fd);
+    mose_fd_close(move->wake_fd);
+    g_free(move->run_state);
     mose_qmp_free(move->source_qmp);
     mose_process_free(move->source);
     g_clear_pointer(&move->changed, g_ptr_array_unref);
     g_clear_error(&move->late);
     g_free(move);
+}
+
+gboolean
+mose_move_interrupted(const MoseMove *move, GError **error)
+{
+    struct pollfd fd = { move->options->interrupt_fd, POLLIN, 0 };
+
+    if (fd.fd <= 0 || poll(&fd, 1, 0) != 1)
+        return FALSE;
+    g_clear_error(error);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
+                "interrupted; the guest stays where it is");
+    return TRUE;
 }
 
 static gboolean
@@ -76,6 +92,8 @@ open_source(MoseMove *move, GError **error)
     if (!status)
         return FALSE;
     move->was_running = mose_json_bool(status, "running", FALSE);
+    if (!move->was_running)
+        move->run_state = g_strdup(mose_json_string(status, "status", NULL));
     move->ram_fd = mose_ram_open(move->source, error);
     if (move->ram_fd < 0)
         return FALSE;
@@ -103,7 +121,7 @@ gboolean
 mose_move_launch(MoseMove *move, GError **error)
 {
     MoseLaunchFor what = { move->options->side, move->guest->generation + 1,
-                           move->ram_fd, move->source };
+                           move->ram_fd, move->source, move->options->interrupt_fd };
 
     move->destination = mose_launch(move->guest, &what, error);
     move->launched_us = g_get_monotonic_time();
@@ -267,6 +285,29 @@ give_socket(MoseQmp *qmp, GError **error)
     return mose_fd_steal(&ours);
 }
 
+static gboolean
+watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* What ends a wait for the move: the relay's failure, and the user. */
+static gboolean
+open_wake_fd(MoseMove *move, GError **error)
+{
+    int user = move->options->interrupt_fd;
+
+    move->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (move->wake_fd >= 0 &&
+        watch(move->wake_fd, mose_relay_failure_fd(move->relay)) &&
+        (user <= 0 || watch(move->wake_fd, user)))
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot watch the move");
+    return FALSE;
+}
+
 gboolean
 mose_move_connect(MoseMove *move, GError **error)
 {
@@ -285,7 +326,7 @@ mose_move_connect(MoseMove *move, GError **error)
     /* The guardian was forked before this thread was made. */
     move->relay = mose_relay_start(mose_fd_steal(&source), mose_fd_steal(&destination),
                                    rewrite, move, error);
-    return move->relay &&
+    return move->relay && open_wake_fd(move, error) &&
            mose_qmp_run(to, "migrate-incoming",
                         mose_json_object("uri", "s", "fd:mose", NULL), error);
 }
@@ -317,7 +358,7 @@ explain_source(MoseMove *move, GError **error)
                     mose_json_string(state, "error-desc", "no reason was given"));
         return;
     }
-    said = mose_log_tail(log, 0, MAX_SAID);
+    said = mose_log_said(log);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
                 "the source ended while it sent the guest%s%s",
                 *said ? "; it said: " : "", said);
@@ -332,7 +373,7 @@ explain_destination(MoseMove *move, const GError *relay, GError **error)
 
     /* One that exits says why before its socket closes. */
     mose_process_wait(move->destination->process, LAST_WORDS_MS);
-    said = mose_log_tail(move->destination->log, 0, MAX_SAID);
+    said = mose_log_said(move->destination->log);
     if (*said) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the destination did not load the guest; it said: %s", said);
@@ -354,6 +395,8 @@ explain(MoseMove *move, GError **error)
     struct pollfd failed = { mose_relay_failure_fd(move->relay), POLLIN, 0 };
     g_autoptr(GError) relay = NULL;
 
+    if (mose_move_interrupted(move, error))
+        return FALSE;
     g_clear_error(error);
     /* A process's end may be seen before the relay sees its socket's. */
     while (poll(&failed, 1, LAST_WORDS_MS) < 0 && errno == EINTR)
@@ -374,8 +417,8 @@ note_stop(MoseMove *move, GError **error)
 {
     MoseQmpEvent stop;
 
-    if (!mose_qmp_wait_event(move->source_qmp, "STOP", MOVE_TIMEOUT_MS,
-                             mose_relay_failure_fd(move->relay), &stop, error))
+    if (!mose_qmp_wait_event(move->source_qmp, "STOP", MOVE_TIMEOUT_MS, move->wake_fd,
+                             &stop, error))
         return FALSE;
     move->stop_us = stop.time_us;
     g_atomic_int_set(&move->stopped_seen, 1);
@@ -387,8 +430,8 @@ wait_ended(MoseMove *move, MoseQmp *qmp, GError **error)
 {
     MoseQmpEvent event;
 
-    return mose_qmp_wait(qmp, migration_ended, NULL, MOVE_TIMEOUT_MS,
-                         mose_relay_failure_fd(move->relay), &event, error) &&
+    return mose_qmp_wait(qmp, migration_ended, NULL, MOVE_TIMEOUT_MS, move->wake_fd,
+                         &event, error) &&
            strcmp(mose_json_string(event.data, "status", ""), "completed") == 0;
 }
 

@@ -21,6 +21,8 @@ typedef struct {
     int ram_fd;
     MoseRam *ram;
     gboolean was_running;
+    char *run_state;         /* where it was not running: QEMU's name for the state */
+    int wake_fd;             /* readable when a wait has to end: epoll of two others */
     gboolean touched_source; /* it was told to migrate */
 
     MoseJournal *journal;
@@ -46,6 +48,8 @@ MoseMove *mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options);
 void mose_move_free(MoseMove *move);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseMove, mose_move_free)
 
+/* TRUE and INTERRUPTED when the user wants no more of it. */
+gboolean mose_move_interrupted(const MoseMove *move, GError **error);
 /* Find the source, open its monitor and RAM, begin journal and guardian. */
 gboolean mose_move_begin(MoseMove *move, GError **error);
 /* Start the destination, paused. */

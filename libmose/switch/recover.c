@@ -111,6 +111,7 @@ static gboolean
 undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
 {
     g_autoptr(MoseProcess) destination = mose_find_generation(guest, entry->generation);
+    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     g_autoptr(MoseQmp) source = NULL;
 
     if (destination && !mose_process_kill(destination)) {
@@ -118,9 +119,11 @@ undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
                     "the destination (pid %d) does not end", (int)destination->pid);
         return FALSE;
     }
-    source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
-    if (!source || !mose_resume_source(source, entry->was_running, error))
-        return FALSE;
+    if (process) {
+        source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
+        if (!source || !mose_resume_source(source, entry->was_running, error))
+            return FALSE;
+    }
     mose_launch_forget_files(guest, entry->generation);
     return TRUE;
 }
@@ -157,8 +160,35 @@ take_over(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *pr
 {
     guest->generation = entry->generation;
     guest->side = entry->side;
-    guest->pid = process->pid;
-    guest->start_time = process->start_time;
+    guest->pid = process ? process->pid : 0;
+    guest->start_time = process ? process->start_time : 0;
+}
+
+static gboolean
+end_source(const MoseProcess *source, GError **error)
+{
+    if (!source || mose_process_kill(source))
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                "the source (pid %d) does not end", (int)source->pid);
+    return FALSE;
+}
+
+/* The destination had the guest, may have run it, and is gone: the guest has ended,
+ * since the source's devices no longer fit its memory. */
+static gboolean
+bury(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *source,
+     GError **error)
+{
+    guint old = guest->generation;
+
+    if (old == entry->generation)
+        return TRUE;
+    if (!end_source(source, error))
+        return FALSE;
+    take_over(guest, entry, NULL);
+    mose_launch_forget_files(guest, old);
+    return TRUE;
 }
 
 static gboolean
@@ -173,12 +203,8 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     gboolean refused = FALSE;
     guint old = guest->generation;
 
-    if (!destination) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                    "the guest's process of generation %u has ended",
-                    entry->generation);
-        return FALSE;
-    }
+    if (!destination)
+        return bury(guest, entry, source, error);
     qmp = mose_qmp_connect(monitor, CANCEL_TIMEOUT_MS, error);
     if (!qmp)
         return FALSE;
@@ -191,17 +217,45 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
         return undo(guest, entry, error);
     }
     /* guest.json may name the destination already. */
-    if (old != entry->generation && source && !mose_process_kill(source)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "the source (pid %d) does not end", (int)source->pid);
+    if (old != entry->generation && !end_source(source, error))
         return FALSE;
-    }
     take_over(guest, entry, destination);
     if (!settle(guest, entry, qmp, &later))
         g_debug("settling: %s", later->message);
     if (old != entry->generation)
         mose_launch_forget_files(guest, old);
     return TRUE;
+}
+
+/* The event of @guest's timeline that came last, "" if there is none. */
+static const char *
+last_event(const MoseGuest *guest)
+{
+    guint n = json_array_get_length(guest->timeline);
+
+    return n == 0
+               ? ""
+               : mose_json_string(json_array_get_object_element(guest->timeline, n - 1),
+                                  "event", "");
+}
+
+/* Tell the timeline, once, of a guest that has ended with its QEMU. */
+static gboolean
+note_end(MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
+    g_autofree char *log = NULL;
+    g_autofree char *said = NULL;
+
+    if (process || strcmp(last_event(guest), "ended") == 0)
+        return TRUE;
+    log = mose_guest_log(guest, guest->generation);
+    said = mose_log_said(log);
+    mose_guest_note(guest, "ended",
+                    mose_json_object("side", "s", mose_side_name(guest->side), "reason",
+                                     "s", *said ? said : "its QEMU said nothing",
+                                     NULL));
+    return mose_guest_save(guest, error);
 }
 
 gboolean
@@ -214,7 +268,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     *ret = MOSE_RECOVERED_NOTHING;
     if (!mose_journal_read(guest->dir, &entry, &cause)) {
         if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
-            return mose_journal_end(guest->dir, error);
+            return mose_journal_end(guest->dir, error) && note_end(guest, error);
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
@@ -228,5 +282,6 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
                     mose_json_object("phase", "s", mose_phase_name(entry.phase), "side",
                                      "s", mose_side_name(guest->side), NULL));
     *ret = committed ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
-    return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error);
+    return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error) &&
+           note_end(guest, error);
 }

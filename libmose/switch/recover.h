@@ -16,7 +16,8 @@ typedef enum {
 
 /*
  * Bring @guest (locked) to one side, running if it was. An error means that
- * neither side could be brought to run; the journal is then kept.
+ * neither side could be brought to run; the journal is then kept. A guest that
+ * has ended with its QEMU is no error: its timeline gets the event "ended", once.
  */
 gboolean mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error);
 

@@ -71,6 +71,14 @@ choose_cpus(MoseSpec *spec, const MoseStartOptions *options, GError **error)
     const char *emulator_cpu = options->emulator_cpu;
     g_autoptr(MosePortableCpu) portable = NULL;
 
+    if (spec->user_cpu && options->cpu) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "--cpu %s and QEMU's -cpu %s: give one of them", options->cpu,
+                    spec->user_cpu);
+        return FALSE;
+    }
+    if (!cpu)
+        cpu = "portable";
     if (with_kvm && is_model(cpu, "host")) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
                     "-cpu host: no emulator has the host's CPU, so the guest could not "
@@ -81,6 +89,7 @@ choose_cpus(MoseSpec *spec, const MoseStartOptions *options, GError **error)
         portable = mose_portable_cpu_new(spec->qemu, with_kvm, error);
         if (!portable)
             return FALSE;
+        spec->portable_cpu = emulator_cpu == NULL;
         cpu = portable->virtualizer;
         emulator_cpu = emulator_cpu ? emulator_cpu : portable->emulator;
     }
@@ -116,7 +125,7 @@ launch_first(MoseGuest *guest, gboolean overcommit, GError **error)
 {
     g_auto(MoseFd) ram =
         mose_ram_create(guest->name, guest->spec->ram_size, overcommit, error);
-    MoseLaunchFor what = { MOSE_SIDE_VIRTUALIZER, 1, ram, NULL };
+    MoseLaunchFor what = { MOSE_SIDE_VIRTUALIZER, 1, ram, NULL, 0 };
 
     return ram < 0 ? NULL : mose_launch(guest, &what, error);
 }
@@ -167,8 +176,10 @@ mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
     launch = launch_first(guest, options->overcommit, error);
     if (launch && begin_life(guest, launch, error))
         return g_steal_pointer(&guest);
-    if (launch)
+    if (launch) {
+        mose_launch_explain(launch, error);
         mose_launch_abort(guest, launch);
+    }
     mose_guest_remove(guest, NULL);
     return NULL;
 }

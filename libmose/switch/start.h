@@ -6,7 +6,8 @@
 
 typedef struct {
     const char *accel;        /* "auto", "kvm" or "tcg" */
-    const char *cpu;          /* "portable", or a value for -cpu */
+    const char *cpu;          /* "portable", or a value for -cpu; NULL: the user's -cpu
+                                 among QEMU's options, else "portable" */
     const char *emulator_cpu; /* a value for -cpu of the emulator; NULL: as cpu */
     gboolean overcommit;      /* start even if the host has less memory */
 } MoseStartOptions;

@@ -19,13 +19,15 @@ static gboolean
 until_commit(MoseMove *move, GError **error)
 {
     tell(move, "prepare");
-    if (!mose_move_begin(move, error) || !mose_move_launch(move, error))
+    if (!mose_move_begin(move, error) || mose_move_interrupted(move, error) ||
+        !mose_move_launch(move, error))
         return FALSE;
     tell(move, "check");
-    if (!mose_move_check(move, error))
+    if (!mose_move_check(move, error) || mose_move_interrupted(move, error))
         return FALSE;
     tell(move, "move");
-    if (!mose_move_connect(move, error) || !mose_move_migrate(move, error))
+    if (!mose_move_connect(move, error) || mose_move_interrupted(move, error) ||
+        !mose_move_migrate(move, error))
         return FALSE;
     tell(move, "commit");
     return mose_move_commit(move, error);
@@ -46,6 +48,7 @@ fill_report(const MoseMove *move, MoseSwitchReport *ret)
         .move_us = move->committed_us - move->moved_us,
         .total_us = g_get_monotonic_time() - move->begun_us,
         .stream_bytes = move->stream_bytes,
+        .run_state = g_strdup(move->run_state),
         .rules = g_ptr_array_ref(move->changed),
     };
 }
@@ -54,6 +57,7 @@ void
 mose_switch_report_clear(MoseSwitchReport *report)
 {
     g_clear_pointer(&report->rules, g_ptr_array_unref);
+    g_clear_pointer(&report->run_state, g_free);
 }
 
 static JsonObject *
@@ -97,7 +101,14 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
     }
     fill_report(move, ret);
     mose_guest_note(guest, event, report_to_json(ret, options->side));
-    return mose_move_settle(move, error);
+    if (mose_move_settle(move, &cause))
+        return TRUE;
+    mose_guest_note(
+        guest, "trouble",
+        mose_json_object("operation", "s", event, "reason", "s", cause->message, NULL));
+    mose_guest_save(guest, NULL);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
 }
 
 gboolean

@@ -22,6 +22,9 @@ typedef struct {
     MoseSide side;            /* where the guest is to go */
     const char *without_rule; /* leave this rule out (to see what it is for) */
     void (*progress)(const char *phase, gpointer data); /* may be NULL */
+    /* Readable (an eventfd) when the user wants no more of it: until the commit the
+     * switch is then undone. 0: nobody can say so. */
+    int interrupt_fd;
     /* Called before the rules, on the relay's thread: what a test makes the
      * source say. May be NULL. */
     gboolean (*tamper)(MoseDoc *doc, gpointer data, GError **error);
@@ -30,6 +33,7 @@ typedef struct {
 
 typedef struct {
     const char *from_accel, *to_accel; /* of the guest's description */
+    char *run_state;      /* QEMU's name for the guest's state before; NULL: running */
     gint64 blackout_us;   /* from the source's STOP to the destination's RESUME,
                              by QEMU's own time stamps; 0 for a stopped guest */
     gint64 rest_us;       /* of that, from the rules to when it could resume */
@@ -44,8 +48,10 @@ void mose_switch_report_clear(MoseSwitchReport *report);
 
 /*
  * Switch @guest, which is locked and recovered, to options->side. INVALID when
- * it is there already; REFUSED with the rule's reason. On failure the guest is
- * where it was, and runs if it did: if even that fails, the error says so.
+ * it is there already; REFUSED with the rule's reason; ENDED; INTERRUPTED. On
+ * failure the guest is where it was, and runs if it did: if even that fails, the
+ * error says so. But where ret->rules is set, the guest was given over, and the
+ * error is of what had to follow (a socket, a port).
  */
 gboolean mose_switch(MoseGuest *guest, const MoseSwitchOptions *options,
                      MoseSwitchReport *ret, GError **error);

@@ -18,6 +18,8 @@ static const char *const code_names[] = {
     [MOSE_ERROR_NOT_FOUND] = "not-found",
     [MOSE_ERROR_REFUSED] = "refused",
     [MOSE_ERROR_RESOURCES] = "resources",
+    [MOSE_ERROR_ENDED] = "ended",
+    [MOSE_ERROR_INTERRUPTED] = "interrupted",
 };
 
 const char *

@@ -24,6 +24,8 @@ typedef enum {
     MOSE_ERROR_NOT_FOUND,   /* no such guest, file, section or field */
     MOSE_ERROR_REFUSED,     /* a discrepancy that no rule resolves */
     MOSE_ERROR_RESOURCES,   /* no memory, no disk space, no descriptor */
+    MOSE_ERROR_ENDED,       /* the guest has ended with its QEMU */
+    MOSE_ERROR_INTERRUPTED, /* the user wants no more of it */
 } MoseErrorCode;
 
 GQuark mose_error_quark(void);
