@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* QEMU without MOSE; see plain.h. */
+#include "bench/plain.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "lib/vm.h"
+#include "qemu/command.h"
+#include "qemu/ram.h"
+#include "util/fd.h"
+#include "util/json.h"
+#include "util/unix-socket.h"
+
+#define START_TIMEOUT_MS 30000
+
+static char *
+replaced(const char *text, const char *from, const char *to)
+{
+    g_auto(GStrv) parts = g_strsplit(text, from, -1);
+
+    return g_strjoinv(to, parts);
+}
+
+/* Whether option @name with @value is there for MOSE's sake only. */
+static gboolean
+is_moses(const char *name, const char *value, PlainRole role)
+{
+    static const char monitor[] = "socket,id=mose-qmp", mode[] = "chardev=mose-qmp";
+    const char *number = NULL;
+
+    if (strcmp(name, "-pidfile") == 0 || strcmp(name, "-sandbox") == 0)
+        return TRUE;
+    if (strcmp(name, "-incoming") == 0)
+        return role != PLAIN_DESTINATION;
+    if (strcmp(name, "-chardev") == 0 && g_str_has_prefix(value, monitor))
+        number = value + strlen(monitor);
+    if (strcmp(name, "-mon") == 0 && g_str_has_prefix(value, mode))
+        number = value + strlen(mode);
+    return number && (role == PLAIN_ALONE || *number != '0');
+}
+
+static char *
+ram_option(const char *value, PlainRole role)
+{
+    g_autofree char *anonymous = NULL;
+    const char *end;
+
+    if (role != PLAIN_ALONE || !g_str_has_prefix(value, "memory-backend-file,"))
+        return g_strdup(value);
+    end = strstr(value, ",mem-path=");
+    g_assert_nonnull(end);
+    anonymous = g_strndup(value, end - value);
+    return replaced(anonymous, "memory-backend-file", "memory-backend-ram");
+}
+
+GPtrArray *
+plain_argv(pid_t pid, PlainRole role, const char *from, const char *to)
+{
+    GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize len;
+
+    g_file_get_contents(path, &text, &len, &error);
+    g_assert_no_error(error);
+    for (const char *word = text; word < text + len; word += strlen(word) + 1) {
+        const char *value = word + strlen(word) + 1;
+        g_autofree char *ram = NULL;
+
+        if (role == PLAIN_ALONE && strcmp(word, "-S") == 0)
+            continue;
+        if (value < text + len && is_moses(word, value, role)) {
+            word = value;
+            continue;
+        }
+        ram = ram_option(word, role);
+        g_ptr_array_add(argv, replaced(ram, from, to));
+    }
+    g_ptr_array_add(argv, NULL);
+    return argv;
+}
+
+Plain *
+plain_start(const GPtrArray *argv, PlainRole role, int ram_fd)
+{
+    Plain *plain = g_new0(Plain, 1);
+    g_autofree char *monitor = vm_path("plain.qmp");
+    g_autofree char *log = vm_path("plain.log");
+    g_auto(MoseFd) listener = MOSE_FD_NONE;
+    g_autoptr(GError) error = NULL;
+    MoseInheritedFd fds[2] = { { ram_fd, MOSE_RAM_FD }, { -1, MOSE_MONITOR_FD } };
+
+    if (role != PLAIN_ALONE) {
+        listener = fds[1].fd = mose_unix_listen(monitor, &error);
+        g_assert_no_error(error);
+    }
+    plain->process =
+        mose_process_spawn((const char *const *)argv->pdata, NULL, log, fds,
+                           role == PLAIN_ALONE ? 0 : G_N_ELEMENTS(fds), &error);
+    g_assert_no_error(error);
+    if (role == PLAIN_ALONE)
+        return plain;
+    mose_fd_close(mose_fd_steal(&listener));
+    plain->qmp = mose_qmp_connect(monitor, START_TIMEOUT_MS, &error);
+    g_assert_no_error(error);
+    return plain;
+}
+
+void
+plain_free(Plain *plain)
+{
+    if (!plain)
+        return;
+    mose_process_kill(plain->process);
+    mose_process_free(plain->process);
+    mose_qmp_free(plain->qmp);
+    g_free(plain);
+}
+
+double
+cpu_seconds(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    g_assert_cmpint(clock_getcpuclockid(pid, &clock), ==, 0);
+    g_assert_cmpint(clock_gettime(clock, &used), ==, 0);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+pid_t
+guest_pid(const char *name)
+{
+    g_autoptr(JsonObject) status = vm_mose_json("status", name, NULL);
+
+    return (pid_t)mose_json_int(status, "pid", 0);
+}
