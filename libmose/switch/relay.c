@@ -99,11 +99,10 @@ forward(MoseRelay *relay, GError **error)
         return TRUE;
     if (n <= 0)
         return source_closed(relay, error);
-    /* What follows the stream is the source closing its return path. */
+    /* Bytes behind the end are an error too: an end that a guest's memory only
+     * imitated cannot pass for the real one. */
     g_byte_array_set_size(relay->out, 0);
-    if (mose_rewriter_done(relay->rewriter))
-        g_byte_array_append(relay->out, relay->piece, n);
-    else if (!mose_rewriter_push(relay->rewriter, relay->piece, n, relay->out, error))
+    if (!mose_rewriter_push(relay->rewriter, relay->piece, n, relay->out, error))
         return FALSE;
     count(relay, n, relay->out->len);
     return send_all(relay, relay->destination, relay->out->data, relay->out->len,
