@@ -37,14 +37,12 @@ print_text(const MoseState *state)
         printf("guest %s: %s, in the %s (%s), pid %d\n", state->name, state->run_state,
                state->side, state->accel, (int)state->pid);
     else
-        printf("guest %s: %s; it was in the %s (%s)\n", state->name, state->run_state,
-               state->side, state->accel);
-    if (state->trouble)
+        printf("%s\n  it was in the %s (%s); `mose stop %s` clears away what is left\n",
+               state->trouble, state->side, state->accel, state->name);
+    if (state->pid && state->trouble)
         printf("  %s\n", state->trouble);
     else if (*mose_state_words(state->run_state))
         printf("  %s%s\n", state->run_state, mose_state_words(state->run_state));
-    if (!state->pid)
-        printf("  `mose stop %s` clears away what is left of it\n", state->name);
     printf("  machine %s, %" G_GUINT64_FORMAT " MB\n", guest->machine_type,
            guest->spec->ram_size >> 20);
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++)

@@ -74,6 +74,7 @@ const gsize mose_cpu_n_tolerated = G_N_ELEMENTS(mose_cpu_tolerated);
 #define UNUSED_MSR "an MSR whose writes TCG ignores, without effect on results"
 
 const MoseCpuRow mose_cpu_harmless[] = {
+    { "ss", "caches watch themselves; nothing that software does depends on it", SDM },
     { "vme", "virtual-8086 mode alone, which a 64-bit guest cannot enter", SDM },
     { "arch-capabilities", "an MSR that the guest has read at its boot", SDM },
     { "rdctl-no", IMMUNITY, SDM },
@@ -156,4 +157,21 @@ const MoseCpuRow *
 mose_cpu_harmless_row(const char *name)
 {
     return find(mose_cpu_harmless, mose_cpu_n_harmless, name);
+}
+
+gboolean
+mose_cpu_is_alias(const char *name)
+{
+    static const char *const aliases[] = { "sse3",   "pclmuldq", "sse4-1",
+                                           "sse4-2", "xd",       "ffxsr",
+                                           "i64",    "hv-apicv", NULL };
+
+    return strchr(name, '_') != NULL || g_strv_contains(aliases, name);
+}
+
+gboolean
+mose_cpu_can_do_without(const char *name)
+{
+    return mose_cpu_tolerated_row(name) != NULL ||
+           (mose_cpu_harmless_row(name) != NULL && mose_cpu_excluded_row(name) == NULL);
 }

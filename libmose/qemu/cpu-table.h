@@ -30,6 +30,14 @@ extern const gsize mose_cpu_n_harmless;
  * later): the portable CPU of a host where KVM cannot be asked. */
 extern const char *const mose_cpu_common[];
 
+/* Whether @name is a second name for a feature ("sse3" for "pni"; all names with
+ * '_' are). Sources: QEMU 10.0 target/i386/cpu.c:x86_cpu_initfn. */
+gboolean mose_cpu_is_alias(const char *name);
+
+/* Whether a guest that has seen @name goes on well without it: tolerated, or
+ * harmless, and not excluded. */
+gboolean mose_cpu_can_do_without(const char *name);
+
 /* The row of @name, or NULL. */
 const MoseCpuRow *mose_cpu_excluded_row(const char *name);
 const MoseCpuRow *mose_cpu_tolerated_row(const char *name);

@@ -168,6 +168,9 @@ mose_qmp_new(int fd, const char *name, int timeout_ms, GError **error)
         g_close(fd, NULL);
         return NULL;
     }
+    /* Reads are waited for with limits of their own; a QEMU that no longer reads
+     * must not hold us either. */
+    g_socket_set_timeout(qmp->socket, MOSE_QMP_TIMEOUT_MS / 1000);
     if (!negotiate(qmp, timeout_ms, error))
         return NULL;
     qmp->timeout_ms = MOSE_QMP_TIMEOUT_MS;

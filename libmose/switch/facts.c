@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "qemu/cpu-table.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -80,47 +81,33 @@ is_on(MoseQmp *qmp, const char *cpu, const char *property)
     return answer && JSON_NODE_HOLDS_VALUE(answer) && json_node_get_boolean(answer);
 }
 
+/* Boolean properties of a CPU that are no feature of it. */
+static gboolean
+is_no_feature(const char *name)
+{
+    static const char *const names[] = {
+        "realized", "hotplugged", "hotpluggable", "start-powered-off", "check",
+        "enforce", "kvm", "migratable", "full-cpuid-auto-level", "kvm-pv-enforce-cpuid",
+        "cpuid-0xb", "l3-cache", "legacy-cache", "host-phys-bits", "fill-mtrr-mask",
+        "tcg-cpuid", "hv-passthrough",
+        /* KVM's default CPUs have them, and not
+         * for KVM_NEEDED. */
+        "kvm-mmu", "kvm-poll-control", "kvm-msi-ext-dest-id", "kvm-hint-dedicated", NULL
+    };
+
+    return g_strv_contains(names, name) || g_str_has_prefix(name, "x-");
+}
+
 /*
- * The names of features on at the source and off at the destination. Asked one by
- * one, so only where the words differ. Names that stand for no CPUID bit
- * ("check", "realized", "kvm") differ as well and are passed over.
+ * The names of features on at the source and off at the destination that the guest
+ * cannot do without; *@ret_bearable counts the others. Asked one by one, so only
+ * where the words differ.
  */
 static gboolean
 name_losses(MoseQmp *source, const char *source_cpu, MoseQmp *destination,
-            const char *destination_cpu, GPtrArray *lost, GError **error)
+            const char *destination_cpu, GPtrArray *lost, guint *ret_bearable,
+            GError **error)
 {
-    static const char *const not_features[] = { "realized",
-                                                "hotplugged",
-                                                "hotpluggable",
-                                                "start-powered-off",
-                                                "check",
-                                                "enforce",
-                                                "kvm",
-                                                "migratable",
-                                                "full-cpuid-auto-level",
-                                                "kvmclock",
-                                                "kvm-nopiodelay",
-                                                "kvm-mmu",
-                                                "kvm-steal-time",
-                                                "kvm-pv-eoi",
-                                                "kvmclock-stable-bit",
-                                                "kvm-poll-control",
-                                                "kvm-msi-ext-dest-id",
-                                                "kvm-hint-dedicated",
-                                                "kvm_mmu",
-                                                "kvm_nopiodelay",
-                                                "kvm_steal_time",
-                                                "kvm_pv_eoi",
-                                                "cpuid-0xb",
-                                                "l3-cache",
-                                                "legacy-cache",
-                                                "host-phys-bits",
-                                                "fill-mtrr-mask",
-                                                "tcg-cpuid",
-                                                "kvm-no-smi-migration",
-                                                "kvm-pv-enforce-cpuid",
-                                                "hv-passthrough",
-                                                NULL };
     g_autoptr(JsonNode) answer = mose_qmp_execute(
         source, "qom-list", mose_json_object("path", "s", source_cpu, NULL), error);
     JsonArray *list = answer ? json_node_get_array(answer) : NULL;
@@ -132,11 +119,13 @@ name_losses(MoseQmp *source, const char *source_cpu, MoseQmp *destination,
         const char *name = mose_json_string(property, "name", "");
 
         if (strcmp(mose_json_string(property, "type", ""), "bool") != 0 ||
-            g_strv_contains(not_features, name) || g_str_has_prefix(name, "x-") ||
-            strchr(name, '_'))
+            is_no_feature(name) || mose_cpu_is_alias(name) ||
+            !is_on(source, source_cpu, name) ||
+            is_on(destination, destination_cpu, name))
             continue;
-        if (is_on(source, source_cpu, name) &&
-            !is_on(destination, destination_cpu, name))
+        if (mose_cpu_can_do_without(name))
+            ++*ret_bearable;
+        else
             g_ptr_array_add(lost, g_strdup(name));
     }
     return TRUE;
@@ -159,6 +148,7 @@ compare_cpus(MoseQmp *source, MoseQmp *destination, GPtrArray *lost, GError **er
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
     GHashTableIter iter;
     gpointer key, bits;
+    guint bearable = 0;
 
     if (!destination_cpu || !(before = feature_words(source, source_cpu, error)) ||
         !(after = feature_words(destination, destination_cpu, error)))
@@ -173,9 +163,10 @@ compare_cpus(MoseQmp *source, MoseQmp *destination, GPtrArray *lost, GError **er
     }
     if (words->len == 0)
         return TRUE;
-    if (!name_losses(source, source_cpu, destination, destination_cpu, lost, error))
+    if (!name_losses(source, source_cpu, destination, destination_cpu, lost, &bearable,
+                     error))
         return FALSE;
-    if (lost->len == 0)
+    if (lost->len == 0 && bearable == 0)
         g_ptr_array_extend_and_steal(lost, g_steal_pointer(&words));
     return TRUE;
 }

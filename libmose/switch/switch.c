@@ -79,10 +79,14 @@ gboolean
 mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *ret,
             GError **error)
 {
+    g_autoptr(MoseProcess) process = NULL;
     g_autoptr(MoseMove) move = NULL;
     g_autoptr(GError) cause = NULL;
     const char *event = options->side == MOSE_SIDE_EMULATOR ? "emulate" : "virtualize";
 
+    process = mose_guest_process(guest, error);
+    if (!process)
+        return FALSE;
     if (guest->side == options->side) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s is in the %s already", guest->name,

@@ -12,7 +12,8 @@
 #define OK "{\"return\": {}}"
 #define CPU "/machine/unattached/device[0]"
 
-static const char *const known_features[] = { "sse2", "avx2", "avx512f", NULL };
+static const char *const known_features[] = { "sse2",   "avx2",   "avx512f", "vme",
+                                              "sse4.1", "sse4-1", NULL };
 
 static char *
 failure(const char *text)

@@ -12,7 +12,7 @@
  *
  * A line of the script is a point, what happens there, and a text:
  *   greeting VERSION       version in the greeting ("9.2.0")
- *   features NAMES         of the CPU, out of sse2 avx2 avx512f (else: sse2)
+ *   features NAMES         of the CPU, out of known_features (else: sse2)
  *   device TYPE            one more device
  *   POINT exit TEXT        print TEXT on standard error, end with status 1
  *   POINT hang             do nothing, for ever

@@ -61,5 +61,6 @@ const MoseRule mose_rule_hflags = {
               "cpu_post_load, target/i386/helper.c:cpu_x86_update_cr4",
     .evidence = 'b',
     .test = "vm/rules: hflags",
+    .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

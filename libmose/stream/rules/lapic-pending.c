@@ -85,5 +85,6 @@ const MoseRule mose_rule_lapic_pending = {
     .source = "QEMU hw/intc/apic.c:apic_post_load, apic_update_irq",
     .evidence = 'b',
     .test = "vm/rules: lapic-pending",
+    .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

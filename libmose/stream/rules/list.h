@@ -14,6 +14,10 @@ extern const MoseRule mose_rule_smi;
 extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tsc;
 
+/* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each
+ * way to TCG: it does nothing where there is nothing to do. */
+gboolean mose_rule_from_kvm(const MoseFacts *facts);
+
 /*
  * Call @each for the section @name of every vCPU, in vCPU order, with its
  * number. Ends at the first FALSE.

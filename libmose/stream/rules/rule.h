@@ -74,8 +74,9 @@ typedef struct MoseRule {
                            into a real TCG; 'c': unproved */
     const char *test;   /* what fails without it */
 
-    /* Whether the discrepancy exists between these two machines; NULL: whenever
-     * the direction is one of `directions`. */
+    /* Whether the discrepancy can exist between these two machines; NULL: whenever
+     * the direction is one of `directions`. For `mose check` alone: `rewrite` looks
+     * for itself, in every direction of `directions`. */
     gboolean (*detect)(const MoseFacts *facts);
 
     /* A refusal: the reason the switch cannot be, or NULL when it can. */

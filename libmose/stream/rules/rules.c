@@ -72,6 +72,12 @@ mose_rule_by_name(const char *name)
 }
 
 gboolean
+mose_rule_from_kvm(const MoseFacts *facts)
+{
+    return (facts->direction & (MOSE_KVM_TO_TCG | MOSE_KVM_TO_KVM)) != 0;
+}
+
+gboolean
 mose_rule_applies(const MoseRule *rule, const MoseFacts *facts)
 {
     if (!(rule->directions & facts->direction))

@@ -51,5 +51,6 @@ const MoseRule mose_rule_smi = {
               "target/i386/kvm/kvm.c:kvm_get_vcpu_events; the MOSE paper, section 4",
     .evidence = 'b',
     .test = "vm/rules: smi",
+    .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };
