@@ -1,5 +1,7 @@
-# Meson's JUnit report to one line a test: `passed|failed|skipped NAME [reason]`.
-# NAME is the path that GLib's test programs print, or the program and the test.
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Meson's JUnit report to one line a test: `passed|failed|skipped PROGRAM:NAME`,
+# with the reason of a skipped one behind it.
 
 function unescape(text) {
     gsub(/&lt;/, "<", text)
@@ -23,8 +25,7 @@ BEGIN { RS = "<" }
     program = attribute($0, "classname")
     sub(/^.* \/ /, "", program)
     sub(/^[0-9]+ /, "", name)
-    if (name !~ /^\//)
-        name = "/" program "/" name
+    name = program ":" name
     reason = ""
     result = "passed"
     if ($0 ~ /\/>[[:space:]]*$/)
