@@ -15,8 +15,11 @@ print_event(JsonObject *event)
         g_date_time_new_from_unix_local(time_us / G_USEC_PER_SEC);
     g_autofree char *when = g_date_time_format(utc, "%F %T");
 
-    printf("  %s.%03d  %-10s %s", when, (int)(time_us / 1000 % 1000),
-           mose_json_string(event, "event", "?"),
+    printf("  %s.%03d  %-10s ", when, (int)(time_us / 1000 % 1000),
+           mose_json_string(event, "event", "?"));
+    if (json_object_has_member(event, "operation"))
+        printf("%s: ", mose_json_string(event, "operation", "?"));
+    printf("%s",
            mose_json_string(event, "reason", mose_json_string(event, "side", "")));
     if (json_object_has_member(event, "from-accel"))
         printf(" (%s -> %s), stood still %.1f ms",

@@ -199,7 +199,10 @@ mose_log_tail(const char *log, goffset offset, gsize max)
 static const char *
 without_name(char *line)
 {
-    char *colon = g_str_has_prefix(line, "qemu-system-") ? strstr(line, ": ") : NULL;
+    char *colon =
+        g_str_has_prefix(line, "qemu-system-") || g_str_has_prefix(line, "qemu: ")
+            ? strstr(line, ": ")
+            : NULL;
 
     line = g_strstrip(colon ? colon + 2 : line);
     if (*line == '\0' || g_str_has_prefix(line, "warning:"))
