@@ -20,7 +20,8 @@ fail(MoseScan *scan, const char *expected, GError **error)
 void
 mose_scan_space(MoseScan *scan)
 {
-    while (scan->at < scan->end && memchr(" \t\r\n", *scan->at, 4))
+    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' ||
+                                    *scan->at == '\t' || *scan->at == '\r'))
         scan->at++;
 }
 
@@ -54,27 +55,37 @@ mose_scan_more(MoseScan *scan, char close, gboolean first, gboolean *ret_more,
     return TRUE;
 }
 
-/* The string's characters as they stand between the quotes. */
+/* A string as it stands between the quotes. */
+typedef struct {
+    const char *at;
+    gsize len;
+    gboolean escapes; /* it has backslashes */
+    gboolean ascii;   /* nothing else: valid UTF-8 without another look */
+} RawString;
+
 static gboolean
-raw_string(MoseScan *scan, const char **ret, gsize *ret_len, gboolean *ret_escapes,
-           GError **error)
+raw_string(MoseScan *scan, RawString *ret, GError **error)
 {
+    guchar bits = 0;
+
     if (!take(scan, '"'))
         return fail(scan, "a string", error);
-    *ret = scan->at;
-    *ret_escapes = FALSE;
+    *ret = (RawString){ .at = scan->at };
     for (; scan->at < scan->end && *scan->at != '"'; scan->at++) {
         if ((guchar)*scan->at < 0x20)
             return fail(scan, "no control character in a string", error);
+        bits |= (guchar)*scan->at;
         if (*scan->at != '\\')
             continue;
-        *ret_escapes = TRUE;
+        ret->escapes = TRUE;
         if (++scan->at >= scan->end)
             break;
+        bits |= (guchar)*scan->at;
     }
     if (scan->at >= scan->end)
         return fail(scan, "a string", error);
-    *ret_len = (gsize)(scan->at++ - *ret);
+    ret->len = (gsize)(scan->at++ - ret->at);
+    ret->ascii = bits < 0x80;
     return TRUE;
 }
 
@@ -131,19 +142,19 @@ mose_scan_string(MoseScan *scan, GStringChunk *strings, GError **error)
 {
     g_autoptr(GString) decoded = NULL;
     const char *raw, *end;
-    gboolean escapes;
-    gsize len;
+    RawString string;
 
-    if (!raw_string(scan, &raw, &len, &escapes, error))
+    if (!raw_string(scan, &string, error))
         return NULL;
-    if (!g_utf8_validate_len(raw, len, NULL)) {
+    raw = string.at;
+    if (!string.ascii && !g_utf8_validate_len(raw, string.len, NULL)) {
         fail(scan, "UTF-8 in the string before", error);
         return NULL;
     }
-    if (!escapes)
-        return g_string_chunk_insert_len(strings, raw, (gssize)len);
+    if (!string.escapes)
+        return g_string_chunk_insert_len(strings, raw, (gssize)string.len);
     decoded = g_string_new(NULL);
-    end = raw + len;
+    end = raw + string.len;
     while (raw && raw < end) {
         if (*raw == '\\')
             raw = unescape(raw + 1, end, decoded);
@@ -208,9 +219,7 @@ mose_scan_skip(MoseScan *scan, GError **error)
     guint depth = 0;
 
     do {
-        const char *raw;
-        gsize len;
-        gboolean escapes;
+        RawString string;
 
         mose_scan_space(scan);
         if (scan->at >= scan->end)
@@ -236,7 +245,7 @@ mose_scan_skip(MoseScan *scan, GError **error)
             scan->at++;
             break;
         case '"':
-            if (!raw_string(scan, &raw, &len, &escapes, error))
+            if (!raw_string(scan, &string, error))
                 return FALSE;
             break;
         default:
