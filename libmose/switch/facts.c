@@ -26,13 +26,12 @@ first_cpu(MoseQmp *qmp, GError **error)
 
     if (!answer)
         return NULL;
-    cpus = JSON_NODE_HOLDS_ARRAY(answer) ? json_node_get_array(answer) : NULL;
+    cpus = mose_json_node_array(answer);
     if (!cpus || json_array_get_length(cpus) == 0) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_QMP, "query-cpus-fast: no CPU");
         return NULL;
     }
-    return g_strdup(
-        mose_json_string(json_array_get_object_element(cpus, 0), "qom-path", ""));
+    return g_strdup(mose_json_string(mose_json_element(cpus, 0), "qom-path", ""));
 }
 
 static JsonNode *
@@ -54,9 +53,9 @@ feature_words(MoseQmp *qmp, const char *cpu, GError **error)
     if (!answer)
         return NULL;
     words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    list = JSON_NODE_HOLDS_ARRAY(answer) ? json_node_get_array(answer) : NULL;
+    list = mose_json_node_array(answer);
     for (guint i = 0; list && i < json_array_get_length(list); i++) {
-        JsonObject *word = json_array_get_object_element(list, i);
+        JsonObject *word = mose_json_element(list, i);
         guint32 leaf = mose_json_int(word, "cpuid-input-eax", 0);
         guint32 bits = mose_json_int(word, "features", 0);
 
@@ -110,12 +109,12 @@ name_losses(MoseQmp *source, const char *source_cpu, MoseQmp *destination,
 {
     g_autoptr(JsonNode) answer = mose_qmp_execute(
         source, "qom-list", mose_json_object("path", "s", source_cpu, NULL), error);
-    JsonArray *list = answer ? json_node_get_array(answer) : NULL;
+    JsonArray *list = mose_json_node_array(answer);
 
     if (!list)
         return FALSE;
     for (guint i = 0; i < json_array_get_length(list); i++) {
-        JsonObject *property = json_array_get_object_element(list, i);
+        JsonObject *property = mose_json_element(list, i);
         const char *name = mose_json_string(property, "name", "");
 
         if (strcmp(mose_json_string(property, "type", ""), "bool") != 0 ||
@@ -194,13 +193,12 @@ count_devices(MoseQmp *qmp, const char *path, int step, GHashTable *counts,
 {
     g_autoptr(JsonNode) answer = mose_qmp_execute(
         qmp, "qom-list", mose_json_object("path", "s", path, NULL), error);
-    JsonArray *list = answer ? json_node_get_array(answer) : NULL;
+    JsonArray *list = mose_json_node_array(answer);
 
     if (!list)
         return FALSE;
     for (guint i = 0; i < json_array_get_length(list); i++) {
-        const char *type =
-            mose_json_string(json_array_get_object_element(list, i), "type", "");
+        const char *type = mose_json_string(mose_json_element(list, i), "type", "");
         g_autofree char *name = NULL;
         const char *common;
         int count;

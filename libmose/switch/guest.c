@@ -151,14 +151,34 @@ mose_guest_open(const char *name, MoseGuestAccess access, GError **error)
     return g_steal_pointer(&guest);
 }
 
-/* Whether the directory belongs to a guest whose process still runs. */
+/*
+ * The directory of @guest is free for a new one: what is in it is of a guest that
+ * has ended, or of a start that died. What cannot be read may be of a guest that
+ * lives.
+ */
 static gboolean
-lives(const char *name)
+is_free(const MoseGuest *guest, GError **error)
 {
-    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
-    g_autoptr(MoseProcess) process = guest ? mose_guest_process(guest, NULL) : NULL;
+    g_autofree char *journal = g_build_filename(guest->dir, "journal", NULL);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(MoseGuest) old = mose_guest_open(guest->name, MOSE_GUEST_LOOK, &cause);
+    g_autoptr(MoseProcess) process = old ? mose_guest_process(old, NULL) : NULL;
 
-    return process && mose_process_alive(process);
+    if (!old && !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND)) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_INVALID,
+            "there is a guest %s already, and what is known of it can't be read "
+            "(%s); end its QEMU and remove %s",
+            guest->name, cause->message, guest->dir);
+        return FALSE;
+    }
+    if (process || (old && g_file_test(journal, G_FILE_TEST_EXISTS))) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "there is a guest %s already; see `mose status %s`", guest->name,
+                    guest->name);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 MoseGuest *
@@ -179,12 +199,7 @@ mose_guest_create(const char *name, GError **error)
     guest->lock_fd = mose_guest_dir_lock(guest->dir, error);
     if (guest->lock_fd < 0)
         return NULL;
-    if (lives(name)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                    "there is a guest %s already; see `mose status %s`", name, name);
-        return NULL;
-    }
-    if (!mose_guest_dir_clear(guest->dir, error))
+    if (!is_free(guest, error) || !mose_guest_dir_clear(guest->dir, error))
         return NULL;
     return g_steal_pointer(&guest);
 }

@@ -175,7 +175,7 @@ expected_rest_us(const MoseMove *move)
     JsonArray *timeline = move->guest->timeline;
 
     for (guint i = json_array_get_length(timeline); i-- > 0;) {
-        JsonObject *event = json_array_get_object_element(timeline, i);
+        JsonObject *event = mose_json_element(timeline, i);
         gint64 rest = mose_json_int(event, "rest-us", 0);
 
         if (rest > 0 && strcmp(mose_json_string(event, "side", ""),
@@ -411,16 +411,24 @@ explain(MoseMove *move, GError **error)
     return FALSE;
 }
 
+/* The guest stands still, or never will. */
+static gboolean
+stopped_or_failed(const MoseQmpEvent *event, gpointer data)
+{
+    return strcmp(event->name, "STOP") == 0 || migration_ended(event, data);
+}
+
 /* The time at which the guest stood still, for the rule of it. */
 static gboolean
 note_stop(MoseMove *move, GError **error)
 {
-    MoseQmpEvent stop;
+    MoseQmpEvent event;
 
-    if (!mose_qmp_wait_event(move->source_qmp, "STOP", MOVE_TIMEOUT_MS, move->wake_fd,
-                             &stop, error))
+    if (!mose_qmp_wait(move->source_qmp, stopped_or_failed, NULL, MOVE_TIMEOUT_MS,
+                       move->wake_fd, &event, error) ||
+        strcmp(event.name, "STOP") != 0)
         return FALSE;
-    move->stop_us = stop.time_us;
+    move->stop_us = event.time_us;
     g_atomic_int_set(&move->stopped_seen, 1);
     return TRUE;
 }

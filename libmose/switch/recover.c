@@ -233,10 +233,9 @@ last_event(const MoseGuest *guest)
 {
     guint n = json_array_get_length(guest->timeline);
 
-    return n == 0
-               ? ""
-               : mose_json_string(json_array_get_object_element(guest->timeline, n - 1),
-                                  "event", "");
+    return n == 0 ? ""
+                  : mose_json_string(mose_json_element(guest->timeline, n - 1), "event",
+                                     "");
 }
 
 /* Tell the timeline, once, of a guest that has ended with its QEMU. */

@@ -115,6 +115,20 @@ mose_json_array(JsonObject *object, const char *name)
     return node ? json_node_get_array(node) : NULL;
 }
 
+JsonArray *
+mose_json_node_array(JsonNode *node)
+{
+    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+}
+
+JsonObject *
+mose_json_element(JsonArray *array, guint i)
+{
+    JsonNode *node = json_array_get_element(array, i);
+
+    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
 char *
 mose_json_text(JsonObject *object, gboolean pretty)
 {

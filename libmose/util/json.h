@@ -23,6 +23,10 @@ gboolean mose_json_bool(JsonObject *object, const char *name, gboolean fallback)
 JsonObject *mose_json_child(JsonObject *object, const char *name);
 JsonArray *mose_json_array(JsonObject *object, const char *name);
 
+/* @node's array, and the object at @i of @array: NULL where it is none. */
+JsonArray *mose_json_node_array(JsonNode *node);
+JsonObject *mose_json_element(JsonArray *array, guint i);
+
 /* The text of @object; @pretty for people. */
 char *mose_json_text(JsonObject *object, gboolean pretty);
 
