@@ -235,6 +235,38 @@ test_log_tail(void)
     unlink(path);
 }
 
+/* What matters of a QEMU's words, in one line. */
+static void
+test_log_said(void)
+{
+    static const struct {
+        const char *log, *said;
+    } cases[] = {
+        { "", "" },
+        { "qemu-system-x86_64: warning: TCG doesn't support it\n", "" },
+        { "qemu-system-x86_64: -device x: 'x' is no device\r\n", "-device x: 'x' is no "
+                                                                 "device" },
+        { "qemu: could not open kernel file '/nix': No such file\n",
+          "could not open kernel file '/nix': No such file" },
+        { "qemu-system-x86_64: warning: a\nqemu-system-x86_64: one\n\n  two\tthree\n",
+          "one; two three" },
+        { "a\na\nb\nc\nd\ne\n", "b; c; d; e" },
+        { "ERROR:cpu.c:1: \033[1mfailed\033[0m", "ERROR:cpu.c:1:  [1mfailed [0m" },
+    };
+    g_autofree char *path = g_build_filename(dir, "text", NULL);
+    g_autofree char *absent = mose_log_said("/no/such/log");
+
+    g_assert_cmpstr(absent, ==, "");
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *said = NULL;
+
+        g_file_set_contents(path, cases[i].log, -1, NULL);
+        said = mose_log_said(path);
+        g_assert_cmpstr(said, ==, cases[i].said);
+    }
+    unlink(path);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -254,6 +286,7 @@ main(int argc, char **argv)
     g_test_add_func("/process/odd-name", test_odd_name);
     g_test_add_func("/process/get-fd", test_get_fd);
     g_test_add_func("/process/log-tail", test_log_tail);
+    g_test_add_func("/process/log-said", test_log_said);
     ret = g_test_run();
     unlink(log_path);
     g_assert_cmpint(rmdir(dir), ==, 0);
