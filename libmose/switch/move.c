@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The steps of a switch, up to where the guest stops; then move-commit.c. */
+/* The steps of a switch, up to where the guest stops; the stream's way is in
+ * move-connect.c, what follows in move-commit.c. */
 #include "switch/move.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "switch/guardian.h"
 #include "util/error.h"
@@ -15,18 +13,8 @@
 
 /* In place the stream has some 330 KB: a side that takes longer hangs. */
 #define MOVE_TIMEOUT_MS 15000
-#define QMP_TIMEOUT_MS 5000
 /* How long a QEMU that failed may take to say so. */
 #define LAST_WORDS_MS 200
-/*
- * From the rewritten stream to the guest's next instruction: the destination's
- * load, its answer, `cont`. What the guest's last switch needed is the best
- * guess, within these bounds; this much without one (bench/switch).
- */
-#define REST_GUESS_US 3000
-#define REST_MIN_US 1000
-#define REST_MAX_US 20000
-
 MoseMove *
 mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
 {
@@ -87,7 +75,7 @@ open_source(MoseMove *move, GError **error)
     move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
     if (!move->source_qmp)
         return FALSE;
-    mose_qmp_set_timeout(move->source_qmp, QMP_TIMEOUT_MS);
+    mose_qmp_set_timeout(move->source_qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     status = mose_qmp_query(move->source_qmp, "query-status", NULL, error);
     if (!status)
         return FALSE;
@@ -128,8 +116,8 @@ mose_move_launch(MoseMove *move, GError **error)
     return move->destination != NULL;
 }
 
-static guint
-direction(const MoseMove *move)
+guint
+mose_move_direction(const MoseMove *move)
 {
     const MoseSpec *spec = move->guest->spec;
 
@@ -140,8 +128,8 @@ direction(const MoseMove *move)
 MoseFactSet *
 mose_move_facts(MoseMove *move, GError **error)
 {
-    return mose_facts_gather(move->source_qmp, move->destination->qmp, direction(move),
-                             error);
+    return mose_facts_gather(move->source_qmp, move->destination->qmp,
+                             mose_move_direction(move), error);
 }
 
 gboolean
@@ -165,173 +153,6 @@ mose_move_check(MoseMove *move, GError **error)
     }
     return FALSE;
 }
-
-/* --- the rewriting, on the relay's thread --- */
-
-/* What the last switch in this direction needed from here on. */
-static gint64
-expected_rest_us(const MoseMove *move)
-{
-    JsonArray *timeline = move->guest->timeline;
-
-    for (guint i = json_array_get_length(timeline); i-- > 0;) {
-        JsonObject *event = mose_json_element(timeline, i);
-        gint64 rest = mose_json_int(event, "rest-us", 0);
-
-        if (rest > 0 && strcmp(mose_json_string(event, "side", ""),
-                               mose_side_name(move->options->side)) == 0)
-            return CLAMP(rest + rest / 4, REST_MIN_US, REST_MAX_US);
-    }
-    return REST_GUESS_US;
-}
-
-/* The guest's clocks are set for one moment, and it resumes then, not before. */
-static gint64
-stopped_ns(gpointer data, guint64 tsc)
-{
-    MoseMove *move = data;
-    MoseTscSample now = mose_tsc_sample();
-    guint64 khz = mose_tsc_khz(&move->tsc, &now);
-    gint64 rest_us = expected_rest_us(move);
-
-    if (!move->was_running || !g_atomic_int_get(&move->stopped_seen))
-        return 0;
-    move->rewritten_us = g_get_real_time();
-    move->due_us = move->rewritten_us + rest_us;
-    return mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,
-                              (move->due_us - move->stop_us) * 1000);
-}
-
-static gboolean
-read_memory(gpointer data, guint64 address, void *to, gsize len)
-{
-    const MoseMove *move = data;
-
-    return mose_ram_read(move->ram, address, to, len);
-}
-
-static gboolean
-rewrite(MoseDoc *doc, gpointer data, GError **error)
-{
-    MoseMove *move = data;
-    MoseTscSample now = mose_tsc_sample();
-    MoseRuleContext context = { direction(move), mose_tsc_khz(&move->tsc, &now),
-                                stopped_ns, read_memory, move };
-
-    if (move->options->tamper &&
-        !move->options->tamper(doc, move->options->data, error))
-        return FALSE;
-    return mose_rules_rewrite(&context, doc, move->options->without_rule, move->changed,
-                              error);
-}
-
-/* --- connecting --- */
-
-/* Only what this operation needs: another one may have left its own. */
-static gboolean
-set_capabilities(MoseQmp *qmp, GError **error)
-{
-    static const struct {
-        const char *name;
-        gboolean on;
-    } wanted[] = {
-        { "events", TRUE },
-        { "x-ignore-shared", TRUE },
-        { "return-path", TRUE },
-        { "late-block-activate", TRUE },
-        { "pause-before-switchover", FALSE },
-        { "multifd", FALSE },
-        { "postcopy-ram", FALSE },
-        { "xbzrle", FALSE },
-        { "auto-converge", FALSE },
-        { "mapped-ram", FALSE },
-    };
-    JsonArray *list = json_array_new();
-
-    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
-        json_array_add_object_element(list, mose_json_object("capability", "s",
-                                                             wanted[i].name, "state",
-                                                             "b", wanted[i].on, NULL));
-    return mose_qmp_run(qmp, "migrate-set-capabilities",
-                        mose_json_object("capabilities", "a", list, NULL), error);
-}
-
-/* What is left when RAM stays where it is goes at once, at any speed. */
-static gboolean
-set_limits(MoseQmp *qmp, GError **error)
-{
-    return mose_qmp_run(qmp, "migrate-set-parameters",
-                        mose_json_object("max-bandwidth", "i", (gint64)0,
-                                         "downtime-limit", "i", (gint64)100000, NULL),
-                        error);
-}
-
-/* One end of a new socket pair goes to QEMU as "mose", the other is returned. */
-static int
-give_socket(MoseQmp *qmp, GError **error)
-{
-    g_auto(MoseFd) ours = MOSE_FD_NONE;
-    g_auto(MoseFd) theirs = MOSE_FD_NONE;
-    int pair[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-        mose_error_set_errno(error, errno, "cannot make a socket pair");
-        return -1;
-    }
-    ours = pair[0];
-    theirs = pair[1];
-    if (!mose_qmp_send_fd(qmp, "mose", theirs, error))
-        return -1;
-    return mose_fd_steal(&ours);
-}
-
-static gboolean
-watch(int epoll_fd, int fd)
-{
-    struct epoll_event event = { .events = EPOLLIN };
-
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-/* What ends a wait for the move: the relay's failure, and the user. */
-static gboolean
-open_wake_fd(MoseMove *move, GError **error)
-{
-    int user = move->options->interrupt_fd;
-
-    move->wake_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (move->wake_fd >= 0 &&
-        watch(move->wake_fd, mose_relay_failure_fd(move->relay)) &&
-        (user <= 0 || watch(move->wake_fd, user)))
-        return TRUE;
-    mose_error_set_errno(error, errno, "cannot watch the move");
-    return FALSE;
-}
-
-gboolean
-mose_move_connect(MoseMove *move, GError **error)
-{
-    g_auto(MoseFd) source = MOSE_FD_NONE;
-    g_auto(MoseFd) destination = MOSE_FD_NONE;
-    MoseQmp *to = move->destination->qmp;
-
-    mose_qmp_set_timeout(to, QMP_TIMEOUT_MS);
-    if (!set_capabilities(move->source_qmp, error) || !set_capabilities(to, error) ||
-        !set_limits(move->source_qmp, error))
-        return FALSE;
-    source = give_socket(move->source_qmp, error);
-    destination = source < 0 ? -1 : give_socket(to, error);
-    if (destination < 0)
-        return FALSE;
-    /* The guardian was forked before this thread was made. */
-    move->relay = mose_relay_start(mose_fd_steal(&source), mose_fd_steal(&destination),
-                                   rewrite, move, error);
-    return move->relay && open_wake_fd(move, error) &&
-           mose_qmp_run(to, "migrate-incoming",
-                        mose_json_object("uri", "s", "fd:mose", NULL), error);
-}
-
-/* --- moving --- */
 
 static gboolean
 migration_ended(const MoseQmpEvent *event, gpointer data)

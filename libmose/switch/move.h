@@ -12,6 +12,9 @@
 #include "switch/relay.h"
 #include "switch/switch.h"
 
+/* Time limit of each QMP command of a switch. */
+#define MOSE_MOVE_QMP_TIMEOUT_MS 5000
+
 typedef struct {
     MoseGuest *guest; /* borrowed, locked */
     const MoseSwitchOptions *options;
@@ -54,6 +57,8 @@ gboolean mose_move_interrupted(const MoseMove *move, GError **error);
 gboolean mose_move_begin(MoseMove *move, GError **error);
 /* Start the destination, paused. */
 gboolean mose_move_launch(MoseMove *move, GError **error);
+/* From which accelerator to which (rule.h). */
+guint mose_move_direction(const MoseMove *move);
 /* Compare the two machines; REFUSED if a rule says no. */
 MoseFactSet *mose_move_facts(MoseMove *move, GError **error);
 gboolean mose_move_check(MoseMove *move, GError **error);
