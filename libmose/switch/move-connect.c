@@ -16,11 +16,13 @@
 /*
  * From the rewritten stream to the guest's next instruction: the destination's
  * load, its answer, `cont`. What the guest's last switch needed is the best
- * guess, within these bounds; this much without one (bench/switch).
+ * guess, within these bounds; this much without one (bench/switch). A guess that
+ * was too long makes the guest stand still longer; one that was too short makes
+ * its clock late until the next switch.
  */
-#define REST_GUESS_US 3000
+#define REST_GUESS_US 2500
 #define REST_MIN_US 1000
-#define REST_MAX_US 20000
+#define REST_MAX_US 5000
 
 /* --- the rewriting, on the relay's thread --- */
 
@@ -36,7 +38,7 @@ expected_rest_us(const MoseMove *move)
 
         if (rest > 0 && strcmp(mose_json_string(event, "side", ""),
                                mose_side_name(move->options->side)) == 0)
-            return CLAMP(rest + rest / 4, REST_MIN_US, REST_MAX_US);
+            return CLAMP(rest, REST_MIN_US, REST_MAX_US);
     }
     return REST_GUESS_US;
 }
