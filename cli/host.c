@@ -233,7 +233,7 @@ add_probe(JsonBuilder *builder, const MoseProbe *probe, const MoseProbeOutcome *
     add_string(builder, "what", probe->what);
     add_string(builder, "status", mose_probe_status_name(outcome->status));
     add_string(builder, "detail", outcome->detail);
-    add_int(builder, "time_us", outcome->time_us);
+    add_int(builder, "time-us", outcome->time_us);
     json_builder_end_object(builder);
 }
 
@@ -243,10 +243,10 @@ add_kvm(JsonBuilder *builder, const MoseKvmFitness *kvm)
     json_builder_set_member_name(builder, "kvm");
     json_builder_begin_object(builder);
     add_string(builder, "presence", mose_kvm_presence_name(kvm->presence));
-    add_int(builder, "api_version", (guint64)kvm->api_version);
+    add_int(builder, "api-version", (guint64)kvm->api_version);
     add_bool(builder, "fit", kvm->fit);
     add_string(builder, "verdict", kvm->verdict);
-    add_int(builder, "time_us", kvm->time_us);
+    add_int(builder, "time-us", kvm->time_us);
     json_builder_set_member_name(builder, "probes");
     json_builder_begin_array(builder);
     for (gsize i = 0; i < kvm->n_probes; i++)
@@ -263,7 +263,7 @@ add_cpu(JsonBuilder *builder, const Report *report)
     json_builder_set_member_name(builder, "cpu");
     json_builder_begin_object(builder);
     add_string(builder, "error", cpu == NULL ? report->cpu_error->message : NULL);
-    add_string(builder, "virtualizer_accel", report->with_kvm ? "kvm" : "tcg");
+    add_string(builder, "virtualizer-accel", report->with_kvm ? "kvm" : "tcg");
     if (cpu != NULL) {
         add_string(builder, "vendor", cpu->vendor);
         add_string(builder, "virtualizer", cpu->virtualizer);
@@ -291,10 +291,10 @@ add_facts(JsonBuilder *builder, const MoseHostFacts *facts)
     json_builder_begin_object(builder);
     add_int(builder, "available", facts->mem_available);
     if (facts->mem_limit != G_MAXUINT64)
-        add_int(builder, "cgroup_limit", facts->mem_limit);
-    add_string(builder, "shmem_huge_pages", facts->shmem_huge_pages);
+        add_int(builder, "cgroup-limit", facts->mem_limit);
+    add_string(builder, "shmem-huge-pages", facts->shmem_huge_pages);
     json_builder_end_object(builder);
-    add_string(builder, "runtime_dir", facts->runtime_dir);
+    add_string(builder, "runtime-dir", facts->runtime_dir);
     json_builder_set_member_name(builder, "tools");
     json_builder_begin_object(builder);
     for (gsize i = 0; i < G_N_ELEMENTS(tools); i++) {
@@ -314,7 +314,7 @@ print_json(const Report *report)
     if (!only_cpu) {
         add_qemu(builder, report);
         add_kvm(builder, report->kvm);
-        add_string(builder, "accel_auto", auto_accel(report));
+        add_string(builder, "accel-auto", auto_accel(report));
     }
     add_cpu(builder, report);
     if (!only_cpu)

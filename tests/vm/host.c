@@ -91,7 +91,7 @@ check_kvm(JsonObject *report)
     int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
     g_test_message("%s", mose_json_string(kvm, "verdict", ""));
-    g_assert_cmpstr(mose_json_string(report, "accel_auto", ""), ==,
+    g_assert_cmpstr(mose_json_string(report, "accel-auto", ""), ==,
                     fit ? "kvm" : "tcg");
     g_assert_cmpint(fd >= 0, ==, strcmp(presence, "present") == 0);
     if (fd < 0) {
@@ -100,10 +100,10 @@ check_kvm(JsonObject *report)
         return;
     }
     g_assert_cmpint(ioctl(fd, KVM_GET_API_VERSION, 0ul), ==, 12);
-    g_assert_cmpint(mose_json_int(kvm, "api_version", 0), ==, 12);
+    g_assert_cmpint(mose_json_int(kvm, "api-version", 0), ==, 12);
     g_assert_cmpuint(json_array_get_length(mose_json_array(kvm, "probes")), >=, 16);
     g_assert_cmpint(fit, ==, count_probes(kvm, "fail") == 0);
-    g_assert_cmpint(mose_json_int(kvm, "time_us", 0), <, MAX_PROBES_US);
+    g_assert_cmpint(mose_json_int(kvm, "time-us", 0), <, MAX_PROBES_US);
     close(fd);
 }
 

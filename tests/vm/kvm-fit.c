@@ -89,7 +89,7 @@ test_full_kvm(void)
     report = mose_json_parse(text, -1, "mose host in the guest", &error);
     g_assert_no_error(error);
     check_fit(mose_json_child(report, "kvm"));
-    g_assert_cmpstr(mose_json_string(report, "accel_auto", ""), ==, "kvm");
+    g_assert_cmpstr(mose_json_string(report, "accel-auto", ""), ==, "kvm");
 }
 
 int
