@@ -175,3 +175,29 @@ mk_small_stream(void)
     mk_end(out, mk_small_devices);
     return out;
 }
+
+gint64
+mk_push_all(MoseReader *reader, const GByteArray *stream, gsize chunk, GError **error)
+{
+    gint64 passed = 0;
+
+    for (gsize at = 0; at < stream->len; at += chunk) {
+        gsize pass;
+
+        if (!mose_reader_push(reader, stream->data + at, MIN(chunk, stream->len - at),
+                              &pass, error))
+            return -1;
+        passed += (gint64)pass;
+    }
+    return mose_reader_finish(reader, error) ? passed : -1;
+}
+
+void
+mk_mapped(GByteArray *out, guint64 base, int pages)
+{
+    guint64 bitmap = base + out->len + 28;
+    guint64 data = (bitmap + 8 + 0xfffff) / 0x100000 * 0x100000;
+
+    mk(out, "wqqq", 1, G_GUINT64_CONSTANT(4096), bitmap, data);
+    mk(out, "z", (int)(data - bitmap) + pages * 4096);
+}

@@ -8,6 +8,8 @@
 
 #include <glib.h>
 
+#include "stream/reader.h"
+
 /*
  * Append by @format, one letter an argument (all of them of type int, but q guint64
  * and s, t const char *): b 1 byte, h 2, w 4, q 8 bytes, s one byte of length and the
@@ -45,6 +47,14 @@ void mk_end(GByteArray *out, const char *devices);
  *   old 1: 5 bytes, old style
  */
 GByteArray *mk_small_stream(void);
+
+/* Append the mapped-ram header of a block of @pages pages, its bitmap and the pages,
+ * as a file that begins @base bytes before the stream would have them. */
+void mk_mapped(GByteArray *out, guint64 base, int pages);
+
+/* Push @stream in pieces of @chunk bytes; the sum of what could pass, or -1. */
+gint64 mk_push_all(MoseReader *reader, const GByteArray *stream, gsize chunk,
+                   GError **error);
 
 /* The "devices" of that stream. */
 extern const char mk_small_devices[];
