@@ -38,16 +38,13 @@ split_at_dashes(int *argc, char **argv)
     return NULL;
 }
 
-/* Why @kind was taken, in a line that fits the screen; --json has all of it. */
+/* Why `auto` took @kind, in a line that fits the screen; --json has all of it. */
 static const char *
-in_short(const char *kind, const char *reason)
+in_short(const char *kind)
 {
-    const char *asked = accel ? accel : "auto";
-
-    if (strcmp(asked, "auto") != 0)
-        return reason;
-    return strcmp(kind, "kvm") == 0 ? "KVM here is fit for a general guest"
-           : mose_kvm_fitness()->presence == MOSE_KVM_PRESENT
+    if (strcmp(kind, "kvm") == 0)
+        return "KVM here is fit for a general guest";
+    return mose_kvm_fitness()->presence == MOSE_KVM_PRESENT
                ? "KVM here is not fit for a general guest; `mose host` tells why"
                : "KVM cannot be used here; `mose host` tells why";
 }
@@ -67,8 +64,10 @@ report(const MoseGuest *guest, const char *reason)
         puts(text);
         return;
     }
-    printf("guest %s runs in the virtualizer, pid %d (%s: %s)\n", guest->name,
-           (int)guest->pid, kind, in_short(kind, reason));
+    printf("guest %s runs in the virtualizer (%s), pid %d\n", guest->name, kind,
+           (int)guest->pid);
+    if (!accel || strcmp(accel, "auto") == 0)
+        printf("  %s\n", in_short(kind));
 }
 
 int
