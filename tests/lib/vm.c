@@ -115,17 +115,32 @@ remove_tree(const char *path)
     g_remove(path);
 }
 
-void
-vm_teardown(void)
+static void
+clear(gboolean keep)
 {
     stop_all();
-    if (g_test_failed())
+    if (keep)
         g_test_message("its files are kept in %s", work_dir);
     else
         remove_tree(work_dir);
     g_clear_pointer(&work_dir, g_free);
     g_clear_pointer(&image_dir, g_free);
     g_clear_pointer(&why_not, g_free);
+}
+
+void
+vm_teardown(void)
+{
+    clear(FALSE);
+}
+
+int
+vm_run_tests(void)
+{
+    int ret = g_test_run();
+
+    clear(ret != 0);
+    return ret;
 }
 
 char *

@@ -24,8 +24,11 @@ typedef struct {
 void vm_setup(void);
 const char *vm_why_not(void);
 
-/* End every guest that is left, and remove the temporary directory; keeps it, and
- * says where, if a test has failed. */
+/* g_test_run(), then end every guest that is left and remove the temporary
+ * directory, which is kept, and named, if a test has failed. */
+int vm_run_tests(void);
+
+/* The same end for a program that is no test. */
 void vm_teardown(void);
 
 /* Path of @name in the temporary directory; in the guest's image directory. */

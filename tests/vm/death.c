@@ -207,8 +207,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/death/destination/loading", &while_loading,
                          test_destination);
     g_test_add_data_func("/death/destination/commit", &at_commit, test_destination);
-    ret = g_test_run();
-    vm_teardown();
+    ret = vm_run_tests();
     vm_guest_free(guest);
     return ret;
 }

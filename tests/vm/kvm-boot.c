@@ -214,8 +214,7 @@ main(int argc, char **argv)
     g_test_add_func("/kvm-boot/there-and-back", test_there_and_back);
     g_test_add_func("/kvm-boot/to-userspace", test_to_userspace);
     g_test_add_func("/kvm-boot/without-tsc", test_without_tsc);
-    ret = g_test_run();
-    vm_teardown();
+    ret = vm_run_tests();
     vm_guest_free(good);
     vm_guest_free(without_tsc);
     return ret;

@@ -192,8 +192,7 @@ main(int argc, char **argv)
     make_tap();
     g_test_add_func("/net/tap", test_tap);
     g_test_add_func("/net/no-tap", test_no_tap);
-    ret = g_test_run();
-    vm_teardown();
+    ret = vm_run_tests();
     g_free(why_no_net);
     return ret;
 }

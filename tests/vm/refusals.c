@@ -199,8 +199,6 @@ test_long_runtime_dir(void)
 int
 main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     g_test_add_func("/refusals/cpu-features", test_cpu_features);
@@ -211,7 +209,5 @@ main(int argc, char **argv)
     g_test_add_func("/refusals/bad-machine", test_bad_machine);
     g_test_add_func("/refusals/host-cpu", test_host_cpu);
     g_test_add_func("/refusals/long-runtime-dir", test_long_runtime_dir);
-    ret = g_test_run();
-    vm_teardown();
-    return ret;
+    return vm_run_tests();
 }

@@ -263,15 +263,11 @@ test_globalstate(void)
 int
 main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     g_test_add_func("/rules/hflags", test_hflags);
     g_test_add_func("/rules/smi", test_smi);
     g_test_add_func("/rules/lapic-pending", test_lapic_pending);
     g_test_add_func("/rules/globalstate", test_globalstate);
-    ret = g_test_run();
-    vm_teardown();
-    return ret;
+    return vm_run_tests();
 }

@@ -188,8 +188,6 @@ test_shell(void)
 int
 main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     g_test_add_func("/switch/pc", test_pc);
@@ -197,7 +195,5 @@ main(int argc, char **argv)
     g_test_add_func("/switch/clock", test_clock);
     g_test_add_func("/switch/paused", test_paused);
     g_test_add_func("/switch/shell", test_shell);
-    ret = g_test_run();
-    vm_teardown();
-    return ret;
+    return vm_run_tests();
 }

@@ -295,8 +295,6 @@ test_cpu(void)
 int
 main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     g_test_add_func("/words/ended", test_ended);
@@ -305,7 +303,5 @@ main(int argc, char **argv)
     g_test_add_func("/words/shut-down", test_shut_down);
     g_test_add_func("/words/not-started", test_not_started);
     g_test_add_func("/words/cpu", test_cpu);
-    ret = g_test_run();
-    vm_teardown();
-    return ret;
+    return vm_run_tests();
 }
