@@ -23,6 +23,8 @@ typedef struct {
     const char *refusal; /* why it cannot be, and what to do */
 } Row;
 
+#define SNAPSHOT "its changes would stay in one process; use an overlay"
+
 static gboolean
 refuse(GError **error, const char *name, const char *value, const char *why)
 {
@@ -185,6 +187,19 @@ read_object(MoseSpec *spec, const char *name, const char *value, GError **error)
     return TRUE;
 }
 
+/* -snapshot for one disk: QEMU migrates such a guest without a word, and the next
+ * process's overlay is empty (10.0 blockdev.c:blockdev_init). */
+static gboolean
+read_drive(MoseSpec *spec, const char *name, const char *value, GError **error)
+{
+    g_autoptr(GPtrArray) parts = mose_optstr_split(value);
+
+    if (mose_optstr_is_on(parts, "snapshot", FALSE))
+        return refuse(error, name, value, SNAPSHOT);
+    mose_spec_add_option(spec, name, value);
+    return TRUE;
+}
+
 /* Options of which only the value "none" can be kept. */
 static gboolean
 read_none_only(MoseSpec *spec, const char *name, const char *value, GError **error)
@@ -219,6 +234,7 @@ static const Row rows[] = {
     { "-serial", FALSE, read_serial },
     { "-netdev", FALSE, read_netdev },
     { "-object", FALSE, read_object },
+    { "-drive", FALSE, read_drive },
     { "-display", FALSE, read_none_only },
     { "-monitor", FALSE, read_none_only },
     { "-nic", FALSE, read_none_only },
@@ -250,8 +266,8 @@ static const Row rows[] = {
     { "-parallel", FALSE, NULL, "say it as -chardev and -device isa-parallel" },
     { "-add-fd", FALSE, NULL, "descriptors end with one process; name the file" },
     { "-icount", FALSE, NULL, "KVM cannot count instructions" },
-    { "-snapshot", TRUE, NULL,
-      "its changes would stay in one process; use an overlay" },
+    { "-snapshot", TRUE, NULL, SNAPSHOT },
+    { "-set", FALSE, NULL, "say it in the option that it changes" },
     { "-loadvm", FALSE, NULL, "the guest has one life; start it afresh" },
     { "-readconfig", FALSE, NULL, "MOSE has to see the options; give them here" },
     { "-preconfig", TRUE, NULL, OURS },

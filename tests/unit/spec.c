@@ -94,6 +94,9 @@ test_refused(void)
         { "-numa node", MOSE_ERROR_UNSUPPORTED, "RAM of several backends" },
         { "-mem-path /x", MOSE_ERROR_UNSUPPORTED, "RAM itself" },
         { "-snapshot", MOSE_ERROR_UNSUPPORTED, "use an overlay" },
+        { "-drive file=d,snapshot=on", MOSE_ERROR_UNSUPPORTED, "use an overlay" },
+        { "-drive file=d,snapshot", MOSE_ERROR_UNSUPPORTED, "use an overlay" },
+        { "-set drive.d.snapshot=on", MOSE_ERROR_UNSUPPORTED, "in the option" },
         { "-daemonize", MOSE_ERROR_UNSUPPORTED, "comes back by itself" },
         { "-icount 1", MOSE_ERROR_UNSUPPORTED, "KVM cannot count" },
         { "-help", MOSE_ERROR_UNSUPPORTED, "qemu-system-x86_64 -help" },
@@ -120,6 +123,7 @@ test_kept(void)
         const char *kept; /* NULL: the same */
     } cases[] = {
         { "-drive file=a.qcow2,if=virtio -device virtio-rng-pci -smp 2", NULL },
+        { "-drive file=a,snapshot=off", NULL },
         { "-nodefaults -no-reboot -usb -append x", NULL },
         { "-netdev user,id=n,hostfwd=tcp::1-:2 -device virtio-net-pci,netdev=n", NULL },
         { "-netdev tap,id=n,ifname=t,script=no,downscript=no", NULL },
