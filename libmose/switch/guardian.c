@@ -18,6 +18,9 @@
 /* Another command may hold the lock for as long as a switch takes. */
 #define LOCK_TRIES 100
 #define LOCK_WAIT_MS 50
+/* A QEMU that hangs for a while (in its storage, say) answers later. */
+#define RECOVER_TRIES 5
+#define RECOVER_WAIT_MS 1000
 
 /* Keep nothing of the command's: an open socket would hide its end from QEMU,
  * and an open lock from the next command. */
@@ -54,22 +57,31 @@ open_guest(const char *name)
     return NULL;
 }
 
+/* FALSE: it may be tried again. Nobody is kept from the guest between two tries. */
+static gboolean
+recover(const char *name)
+{
+    g_autoptr(MoseGuest) guest = open_guest(name);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+    MoseRecovered recovered;
+
+    if (!guest || mose_recover(guest, &recovered, &error))
+        return TRUE;
+    path = g_build_filename(guest->dir, "guardian.log", NULL);
+    mose_guest_dir_write(path, error->message, NULL);
+    return FALSE;
+}
+
 static void
 guard(const char *name)
 {
     struct pollfd command = { 3, POLLIN, 0 };
-    g_autoptr(MoseGuest) guest = NULL;
-    g_autoptr(GError) error = NULL;
-    MoseRecovered recovered;
 
     while (poll(&command, 1, -1) < 0 && errno == EINTR)
         ;
-    guest = open_guest(name);
-    if (guest && !mose_recover(guest, &recovered, &error)) {
-        g_autofree char *path = g_build_filename(guest->dir, "guardian.log", NULL);
-
-        mose_guest_dir_write(path, error->message, NULL);
-    }
+    for (int i = 0; i < RECOVER_TRIES && !recover(name); i++)
+        poll(NULL, 0, RECOVER_WAIT_MS);
 }
 
 MoseProcess *

@@ -52,8 +52,12 @@ take_back(MoseMove *move, GError **error)
     return mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error);
 }
 
-/* Let the destination run. FALSE: it did not, and the guest is the source's
- * again. Other trouble is kept in move->late. */
+/*
+ * Let the destination run. FALSE: it did not, and the guest is the source's again;
+ * or it has not said so, and lives (a disk that takes long to open): then the source
+ * must not be ended yet, and who has the guest is for recovery to find out. One that
+ * has died took the guest along: that is kept in move->late.
+ */
 static gboolean
 resume(MoseMove *move, GError **error)
 {
@@ -70,8 +74,16 @@ resume(MoseMove *move, GError **error)
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
-    move->late = g_steal_pointer(&cause);
-    return TRUE;
+    if (mose_process_wait(move->destination->process, LAST_WORDS_MS)) {
+        move->late = g_steal_pointer(&cause);
+        return TRUE;
+    }
+    move->uncertain = TRUE;
+    g_propagate_prefixed_error(error, g_steal_pointer(&cause),
+                               "the %s was given the guest and has not said that it "
+                               "runs; MOSE's guardian sees to it: ",
+                               mose_side_name(move->options->side));
+    return FALSE;
 }
 
 /* Wait for the moment that the guest's clocks were set for. */
@@ -173,6 +185,10 @@ mose_move_undo(MoseMove *move, GError **error)
     g_autoptr(GError) trouble = NULL;
 
     g_clear_pointer(&move->relay, mose_relay_free);
+    if (move->uncertain) {
+        g_clear_pointer(&move->guardian, mose_process_free);
+        return;
+    }
     if (move->destination)
         mose_launch_abort(move->guest, move->destination);
     if (!return_to_source(move, error)) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "switch/guardian.h"
+#include "switch/recover.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -79,8 +80,8 @@ open_source(MoseMove *move, GError **error)
     status = mose_qmp_query(move->source_qmp, "query-status", NULL, error);
     if (!status)
         return FALSE;
-    move->was_running = mose_json_bool(status, "running", FALSE);
-    if (!move->was_running)
+    move->was_running = mose_status_is_live(status);
+    if (!mose_json_bool(status, "running", FALSE))
         move->run_state = g_strdup(mose_json_string(status, "status", NULL));
     move->ram_fd = mose_ram_open(move->source, error);
     if (move->ram_fd < 0)

@@ -23,10 +23,11 @@ typedef struct {
     MoseQmp *source_qmp;
     int ram_fd;
     MoseRam *ram;
-    gboolean was_running;
+    gboolean was_running;    /* or slept, to be woken */
     char *run_state;         /* where it was not running: QEMU's name for the state */
     int wake_fd;             /* readable when a wait has to end: epoll of two others */
     gboolean touched_source; /* it was told to migrate */
+    gboolean uncertain;      /* whether the destination runs: recovery will tell */
 
     MoseJournal *journal;
     MoseProcess *guardian;
@@ -70,5 +71,6 @@ gboolean mose_move_migrate(MoseMove *move, GError **error);
 gboolean mose_move_commit(MoseMove *move, GError **error);
 /* Sockets, ports, records. */
 gboolean mose_move_settle(MoseMove *move, GError **error);
-/* Back to the source; what goes wrong is added to @error. */
+/* Back to the source; what goes wrong is added to @error. Where it is uncertain who
+ * has the guest, all is left to the guardian. */
 void mose_move_undo(MoseMove *move, GError **error);

@@ -3,6 +3,8 @@
 #include "switch/recover.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "qemu/command.h"
 #include "switch/journal.h"
@@ -13,19 +15,26 @@
 #define CANCEL_TIMEOUT_MS 5000
 #define POLL_MS 2
 
-/* Whether process @pid was started with our pidfile @path. */
+/* Whether process @pid is ours, and was started with our pidfile @path: anybody may
+ * name the path, and somebody may be looking at the file. */
 static gboolean
 has_pidfile(pid_t pid, const char *path)
 {
-    g_autofree char *file = g_strdup_printf("/proc/%d/cmdline", (int)pid);
+    g_autofree char *dir = g_strdup_printf("/proc/%d", (int)pid);
+    g_autofree char *file = g_build_filename(dir, "cmdline", NULL);
     g_autofree char *text = NULL;
+    const char *before = "";
+    struct stat st;
     gsize len;
 
-    if (!g_file_get_contents(file, &text, &len, NULL))
+    if (stat(dir, &st) < 0 || st.st_uid != geteuid() ||
+        !g_file_get_contents(file, &text, &len, NULL))
         return FALSE;
-    for (const char *p = text; p < text + len; p += strlen(p) + 1)
-        if (strcmp(p, path) == 0)
+    for (const char *p = text; p < text + len; p += strlen(p) + 1) {
+        if (strcmp(before, "-pidfile") == 0 && strcmp(p, path) == 0)
             return TRUE;
+        before = p;
+    }
     return FALSE;
 }
 
@@ -49,6 +58,13 @@ mose_find_generation(const MoseGuest *guest, guint generation)
     return NULL;
 }
 
+gboolean
+mose_status_is_live(JsonObject *status)
+{
+    return mose_json_bool(status, "running", FALSE) ||
+           strcmp(mose_json_string(status, "status", ""), "suspended") == 0;
+}
+
 static gboolean
 is_running(MoseQmp *qmp, gboolean *ret, GError **error)
 {
@@ -56,11 +72,12 @@ is_running(MoseQmp *qmp, gboolean *ret, GError **error)
 
     if (!status)
         return FALSE;
-    *ret = mose_json_bool(status, "running", FALSE);
+    *ret = mose_status_is_live(status);
     return TRUE;
 }
 
-/* Wait until no migration is under way at the source. */
+/* Wait until no migration is under way at the source. One that has "completed" may
+ * not have left the state "finish-migrate" yet, in which `cont` is refused. */
 static gboolean
 wait_for_end(MoseQmp *source, GError **error)
 {
@@ -71,10 +88,13 @@ wait_for_end(MoseQmp *source, GError **error)
     for (;;) {
         g_autoptr(JsonObject) state =
             mose_qmp_query(source, "query-migrate", NULL, error);
+        g_autoptr(JsonObject) status =
+            state ? mose_qmp_query(source, "query-status", NULL, error) : NULL;
 
-        if (!state)
+        if (!status)
             return FALSE;
-        if (g_strv_contains(ended, mose_json_string(state, "status", "")))
+        if (g_strv_contains(ended, mose_json_string(state, "status", "")) &&
+            strcmp(mose_json_string(status, "status", ""), "finish-migrate") != 0)
             return TRUE;
         if (g_get_monotonic_time() > deadline) {
             g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
@@ -262,7 +282,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     MoseJournalEntry entry;
-    gboolean committed;
+    gboolean committed, finished;
 
     *ret = MOSE_RECOVERED_NOTHING;
     if (!mose_journal_read(guest->dir, &entry, &cause)) {
@@ -277,10 +297,12 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
                        committed ? "finish" : "undo", guest->name);
         return FALSE;
     }
-    mose_guest_note(guest, committed ? "finished-after-death" : "undone-after-death",
+    /* What was committed is undone where the destination refused to run. */
+    finished = committed && guest->generation == entry.generation;
+    mose_guest_note(guest, finished ? "finished-after-death" : "undone-after-death",
                     mose_json_object("phase", "s", mose_phase_name(entry.phase), "side",
                                      "s", mose_side_name(guest->side), NULL));
-    *ret = committed ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
+    *ret = finished ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
     return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error) &&
            note_end(guest, error);
 }

@@ -28,5 +28,10 @@ gboolean mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error);
  */
 gboolean mose_resume_source(MoseQmp *source, gboolean was_running, GError **error);
 
+/* Whether query-status says @status of a guest that runs, or that sleeps and will
+ * wake: QEMU's `cont` brings both back as they were (system/cpus.c:vm_prepare_start).
+ */
+gboolean mose_status_is_live(JsonObject *status);
+
 /* The process of @guest's that has generation @generation; NULL if none runs. */
 MoseProcess *mose_find_generation(const MoseGuest *guest, guint generation);

@@ -149,11 +149,11 @@ begin_life(MoseGuest *guest, MoseLaunch *launch, GError **error)
            (spec->start_paused || mose_qmp_run(launch->qmp, "cont", NULL, error));
 }
 
-/* Processes left by a MOSE that died while it started this guest. */
+/* End the process of @generation, where somebody has left one. */
 static void
-end_remains(MoseGuest *guest)
+end_generation(const MoseGuest *guest, guint generation)
 {
-    g_autoptr(MoseProcess) process = mose_find_generation(guest, 1);
+    g_autoptr(MoseProcess) process = mose_find_generation(guest, generation);
 
     if (process)
         mose_process_kill(process);
@@ -172,7 +172,8 @@ mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
         return NULL;
     spec->name = g_strdup(name);
     guest->spec = g_steal_pointer(&owned);
-    end_remains(guest);
+    /* Of a MOSE that died while it started this guest. */
+    end_generation(guest, 1);
     launch = launch_first(guest, options->overcommit, error);
     if (launch && begin_life(guest, launch, error))
         return g_steal_pointer(&guest);
@@ -213,6 +214,10 @@ mose_stop(MoseGuest *guest, GError **error)
             return FALSE;
         }
     }
+    /* Of a switch that could not be recovered. */
+    end_generation(guest, guest->generation);
+    end_generation(guest, guest->generation + 1);
+    mose_launch_forget_files(guest, guest->generation + 1);
     remove_sockets(guest);
     return mose_guest_remove(guest, error);
 }

@@ -59,7 +59,8 @@ typedef struct {
     int given;   /* by getfd, or -1 */
     int channel; /* of the migration under way, or -1 */
     gboolean incoming;
-    gboolean was_running;
+    gboolean was_running; /* and the state, before it */
+    const char *old_state;
     MoseReader *reader;
 } FakeQemu;
 

@@ -35,8 +35,7 @@ failed(FakeQemu *qemu, const char *reason)
     g_free(qemu->reason);
     qemu->reason = g_strdup(reason);
     set_status(qemu, "failed");
-    if (qemu->was_running)
-        fake_set_running(qemu, TRUE, "running");
+    fake_set_running(qemu, qemu->was_running, qemu->old_state);
 }
 
 gboolean
@@ -75,6 +74,7 @@ fake_migration_send(FakeQemu *qemu)
 
     g_assert_true(g_file_get_contents(path, &data, &len, NULL));
     qemu->was_running = qemu->running;
+    qemu->old_state = qemu->run_state;
     set_status(qemu, "active");
     fake_set_running(qemu, FALSE, "finish-migrate");
     sent = send_all(qemu->channel, data, len / 2);

@@ -93,7 +93,7 @@ test_there_already(void)
     stage_end(&stage);
 }
 
-/* Once it was told to run, a destination that says nothing more has the guest. */
+/* Once it was told to run, a destination that dies has had the guest. */
 static void
 test_lost_after_commit(void)
 {
@@ -103,11 +103,85 @@ test_lost_after_commit(void)
 
     stage_begin(&stage, NULL);
     first = stage.guest->pid;
-    stage_write(&stage, "pid.2.script", "cont close", -1);
+    stage_write(&stage, "pid.2.script", "cont exit Aborted", -1);
     g_assert_false(stage_switch(&stage, MOSE_SIDE_EMULATOR, &error));
-    assert_says(error, MOSE_ERROR_CLOSED, "the guest is in the emulator, but: cont: ");
+    assert_says(error, MOSE_ERROR_CLOSED,
+                "the guest was given to the emulator, which has ended: cont: ");
     g_assert_cmpuint(mose_process_start_time(first), ==, 0);
     g_assert_cmpint(stage.guest->side, ==, MOSE_SIDE_EMULATOR);
+    stage_end(&stage);
+}
+
+/* One that lives and does not say whether it runs leaves both processes, and the
+ * journal, to whoever recovers; and `mose stop` ends both. */
+static void
+test_uncertain(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseProcess) first = NULL, second = NULL;
+    MoseRecovered recovered;
+    MoseJournalEntry entry;
+    Stage stage;
+
+    stage_begin(&stage, NULL);
+    first = mose_guest_process(stage.guest, &error);
+    g_assert_no_error(error);
+    stage_write(&stage, "pid.2.script", "cont close", -1);
+    g_assert_false(stage_switch(&stage, MOSE_SIDE_EMULATOR, &error));
+    assert_says(error, MOSE_ERROR_CLOSED,
+                "the emulator was given the guest and has not said that it runs");
+    g_clear_error(&error);
+    second = mose_find_generation(stage.guest, 2);
+    g_assert_nonnull(second);
+    g_assert_true(mose_process_alive(first));
+    g_assert_false(stage_guest_runs(&stage));
+    mose_journal_read(stage.guest->dir, &entry, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(entry.phase, ==, MOSE_PHASE_COMMIT);
+
+    g_assert_false(mose_recover(stage.guest, &recovered, &error));
+    assert_says(error, MOSE_ERROR_CLOSED, "cannot finish the switch");
+    g_assert_cmpint(stage_count(&stage, 2, "cont"), ==, 2);
+    stage_end(&stage);
+    g_assert_false(mose_process_alive(first));
+    g_assert_false(mose_process_alive(second));
+}
+
+/* Who names the pidfile without being its QEMU is not taken for it. */
+static void
+test_only_named(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseProcess) process = NULL;
+    g_autofree char *pidfile = NULL, *log = NULL;
+    Stage stage;
+
+    stage_begin(&stage, NULL);
+    pidfile = mose_guest_pidfile(stage.guest, 2);
+    log = mose_guest_log(stage.guest, 2);
+    {
+        const char *const argv[] = { "sh", "-c", "kill -STOP $$", pidfile, NULL };
+
+        process = mose_process_spawn(argv, "/", log, NULL, 0, &error);
+        g_assert_no_error(error);
+    }
+    g_assert_null(mose_find_generation(stage.guest, 2));
+    g_assert_true(mose_process_kill(process));
+    stage_end(&stage);
+}
+
+/* A guest that sleeps is told to go on, or it could not be woken. */
+static void
+test_suspended(void)
+{
+    g_autoptr(GError) error = NULL;
+    Stage stage;
+
+    stage_begin(&stage, "query-status say {\"return\": {\"status\": \"suspended\", "
+                        "\"running\": false}}");
+    stage_switch(&stage, MOSE_SIDE_EMULATOR, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(stage_count(&stage, 2, "cont"), ==, 1);
     stage_end(&stage);
 }
 
@@ -308,6 +382,9 @@ main(int argc, char **argv)
     g_test_add_func("/fake-switch/there-already", test_there_already);
     g_test_add_func("/fake-switch/bearable-loss", test_bearable_loss);
     g_test_add_func("/fake-switch/lost-after-commit", test_lost_after_commit);
+    g_test_add_func("/fake-switch/uncertain", test_uncertain);
+    g_test_add_func("/fake-switch/only-named", test_only_named);
+    g_test_add_func("/fake-switch/suspended", test_suspended);
     g_test_add_func("/fake-switch/source-dies", test_source_dies);
     g_test_add_func("/fake-switch/start-fails", test_start_fails);
     g_test_add_func("/fake-switch/ended", test_ended);
