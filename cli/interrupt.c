@@ -25,8 +25,13 @@ int
 mose_cli_catch_interrupts(void)
 {
     static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
     struct sigaction action = { .sa_handler = note, .sa_flags = SA_RESTART };
 
+    /* A command that is stopped by its terminal could leave the guest standing still,
+     * and the guardian waits for its end only. */
+    for (gsize i = 0; i < G_N_ELEMENTS(stops); i++)
+        signal(stops[i], SIG_IGN);
     interrupted_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (interrupted_fd < 0)
         return 0;

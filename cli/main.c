@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table of commands, and the way into one of them. */
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -42,9 +44,24 @@ run_command(int argc, char **argv)
     return MOSE_EXIT_USAGE;
 }
 
+/* A standard descriptor that was closed would be taken by the first file we open, and
+ * what we print would be written into it. */
+static void
+open_standard_fds(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
+    open_standard_fds();
     setlocale(LC_ALL, "");
     /* A QEMU or a reader of our output that goes away is an error, not a death. */
     signal(SIGPIPE, SIG_IGN);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* mose emulate, mose virtualize: the switch, there and back. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -25,6 +26,10 @@ static const GOptionEntry entries[] = {
 static void
 show_phase(const char *phase, gpointer data)
 {
+    /* The guest stands still by then, and a terminal that was stopped (Ctrl-S) would
+     * keep us, and it, waiting. */
+    if (strcmp(phase, "commit") == 0)
+        return;
     fprintf(stderr, "\r\033[K%s ...", phase);
 }
 

@@ -17,6 +17,19 @@
  */
 #define KVM_NEEDED (1u << 4 | 1u << 7 | 1u << 9 | 1u << 11 | 1u << 13 | 1u << 14)
 
+/* What is at the QOM @path; NULL with @error, also where the answer is no list. */
+static JsonNode *
+qom_list(MoseQmp *qmp, const char *path, GError **error)
+{
+    g_autoptr(JsonNode) answer = mose_qmp_execute(
+        qmp, "qom-list", mose_json_object("path", "s", path, NULL), error);
+
+    if (!answer || mose_json_node_array(answer))
+        return g_steal_pointer(&answer);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_QMP, "qom-list %s: no list", path);
+    return NULL;
+}
+
 /* The QOM path of the first CPU. */
 static char *
 first_cpu(MoseQmp *qmp, GError **error)
@@ -107,8 +120,7 @@ name_losses(MoseQmp *source, const char *source_cpu, MoseQmp *destination,
             const char *destination_cpu, GPtrArray *lost, guint *ret_bearable,
             GError **error)
 {
-    g_autoptr(JsonNode) answer = mose_qmp_execute(
-        source, "qom-list", mose_json_object("path", "s", source_cpu, NULL), error);
+    g_autoptr(JsonNode) answer = qom_list(source, source_cpu, error);
     JsonArray *list = mose_json_node_array(answer);
 
     if (!list)
@@ -191,8 +203,7 @@ static gboolean
 count_devices(MoseQmp *qmp, const char *path, int step, GHashTable *counts,
               GError **error)
 {
-    g_autoptr(JsonNode) answer = mose_qmp_execute(
-        qmp, "qom-list", mose_json_object("path", "s", path, NULL), error);
+    g_autoptr(JsonNode) answer = qom_list(qmp, path, error);
     JsonArray *list = mose_json_node_array(answer);
 
     if (!list)

@@ -7,6 +7,7 @@
 #include "util/error.h"
 
 #define MAX_TEXT (64 * 1024 * 1024)
+#define MAX_DEPTH 200
 
 static JsonNode *
 node_from_argument(const char *kind, va_list *args)
@@ -138,6 +139,34 @@ mose_json_text(JsonObject *object, gboolean pretty)
     return json_to_string(node, pretty);
 }
 
+/*
+ * Whether the parser may have @text: json-glib 1.6 calls itself for each level, and
+ * a QEMU that a guest has taken over could send more levels than our stack has. It
+ * also takes comments, in which a quote would hide brackets from this.
+ */
+static gboolean
+is_flat(const char *text, gsize len)
+{
+    gboolean in_string = FALSE;
+    guint depth = 0;
+
+    for (gsize i = 0; i < len; i++) {
+        if (in_string && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            in_string = !in_string;
+        else if (in_string)
+            continue;
+        else if (text[i] == '/' || text[i] == '#' || text[i] == '\'')
+            return FALSE;
+        else if ((text[i] == '[' || text[i] == '{') && ++depth > MAX_DEPTH)
+            return FALSE;
+        else if ((text[i] == ']' || text[i] == '}') && depth > 0)
+            depth--;
+    }
+    return TRUE;
+}
+
 JsonObject *
 mose_json_parse(const char *text, gssize len, const char *what, GError **error)
 {
@@ -150,6 +179,12 @@ mose_json_parse(const char *text, gssize len, const char *what, GError **error)
     if (len > MAX_TEXT) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "%s: %" G_GSSIZE_FORMAT " bytes of JSON are too many", what, len);
+        return NULL;
+    }
+    if (!is_flat(text, len)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "%s: JSON of more than %d levels, or with comments", what,
+                    MAX_DEPTH);
         return NULL;
     }
     if (!json_parser_load_from_data(parser, text, len, &cause)) {

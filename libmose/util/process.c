@@ -39,6 +39,8 @@ process_for_child(pid_t pid, GError **error)
     process->start_time = mose_process_start_time(pid);
     if (process->pidfd < 0) {
         mose_error_set_errno(error, errno, "cannot open pid %d", (int)pid);
+        /* Nobody could end it later; nobody has reaped it, so the pid is its. */
+        kill(pid, SIGKILL);
         return NULL;
     }
     return g_steal_pointer(&process);

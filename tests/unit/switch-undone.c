@@ -55,6 +55,10 @@ static const Case cases[] = {
       .destination = "query-cpus-fast say {\"return\": []}",
       .code = MOSE_ERROR_QMP,
       .text = "query-cpus-fast: no CPU" },
+    { .name = "facts-senseless",
+      .source = "qom-list say {\"return\": 1}",
+      .code = MOSE_ERROR_QMP,
+      .text = "qom-list /machine/peripheral: no list" },
     { .name = "capability-unknown",
       .destination = "migrate-set-capabilities fail Parameter 'capability' does not "
                      "accept value 'x-ignore-shared'",
