@@ -10,6 +10,7 @@
 
 #include "qemu/ram.h"
 #include "qemu/tap.h"
+#include "util/cgroup.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/unix-socket.h"
@@ -172,7 +173,12 @@ start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
     launch->process = mose_process_spawn(
         (const char *const *)launch->line->argv->pdata, guest->spec->cwd, launch->log,
         (const MoseInheritedFd *)(gpointer)set.fds->data, set.fds->len, error);
-    return launch->process != NULL;
+    if (!launch->process)
+        return FALSE;
+    /* The guest is to outlive the service or session that switches it. */
+    if (what->source)
+        mose_cgroup_join(launch->process->pid, what->source->pid);
+    return TRUE;
 }
 
 MoseLaunch *

@@ -4,6 +4,7 @@
  * guests that end. What is undone: switch-undone.c.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -168,6 +169,48 @@ test_only_named(void)
     g_assert_null(mose_find_generation(stage.guest, 2));
     g_assert_true(mose_process_kill(process));
     stage_end(&stage);
+}
+
+static char *
+cgroup_of(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/cgroup", (int)pid);
+    char *text = NULL;
+
+    g_file_get_contents(path, &text, NULL, NULL);
+    return text;
+}
+
+/* The destination belongs where the guest does, not where the command was typed. */
+static void
+test_cgroup(void)
+{
+    const char *root = g_file_test("/sys/fs/cgroup/unified", G_FILE_TEST_IS_DIR)
+                           ? "/sys/fs/cgroup/unified"
+                           : "/sys/fs/cgroup";
+    g_autofree char *group = g_strdup_printf("%s/mose-test-%d", root, (int)getpid());
+    g_autofree char *procs = g_build_filename(group, "cgroup.procs", NULL);
+    g_autofree char *before = NULL, *after = NULL;
+    g_autoptr(GError) error = NULL;
+    FILE *file = mkdir(group, 0755) == 0 ? fopen(procs, "w") : NULL;
+    Stage stage;
+
+    if (!file) {
+        rmdir(group);
+        g_test_skip("cannot make a control group (version 2)");
+        return;
+    }
+    stage_begin(&stage, NULL);
+    fprintf(file, "%d\n", (int)stage.guest->pid);
+    g_assert_cmpint(fclose(file), ==, 0);
+    before = cgroup_of(stage.guest->pid);
+    g_assert_nonnull(strstr(before, "/mose-test-"));
+    stage_switch(&stage, MOSE_SIDE_EMULATOR, &error);
+    g_assert_no_error(error);
+    after = cgroup_of(stage.guest->pid);
+    g_assert_cmpstr(after, ==, before);
+    stage_end(&stage);
+    rmdir(group);
 }
 
 /* A guest that sleeps is told to go on, or it could not be woken. */
@@ -385,6 +428,7 @@ main(int argc, char **argv)
     g_test_add_func("/fake-switch/uncertain", test_uncertain);
     g_test_add_func("/fake-switch/only-named", test_only_named);
     g_test_add_func("/fake-switch/suspended", test_suspended);
+    g_test_add_func("/fake-switch/cgroup", test_cgroup);
     g_test_add_func("/fake-switch/source-dies", test_source_dies);
     g_test_add_func("/fake-switch/start-fails", test_start_fails);
     g_test_add_func("/fake-switch/ended", test_ended);
