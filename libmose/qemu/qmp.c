@@ -134,6 +134,18 @@ keep_event(MoseQmp *qmp, JsonObject *message)
     g_queue_push_tail(&qmp->events, message);
 }
 
+/* After a message that was not waited for: a QEMU that never stops talking must not
+ * hold us. */
+static gboolean
+in_time(const MoseQmp *qmp, gint64 deadline, GError **error)
+{
+    if (g_get_monotonic_time() < deadline)
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                "monitor %s: only events came within the time limit", qmp->name);
+    return FALSE;
+}
+
 static gboolean
 negotiate(MoseQmp *qmp, int timeout_ms, GError **error)
 {
@@ -242,12 +254,13 @@ receive_answer(MoseQmp *qmp, const char *command, GError **error)
 {
     gint64 deadline = deadline_in(qmp->timeout_ms);
 
-    for (;;) {
+    for (gboolean first = TRUE;; first = FALSE) {
         g_autoptr(JsonObject) message = NULL;
         g_autoptr(GError) cause = NULL;
         JsonObject *failure;
 
-        message = receive(qmp, deadline, -1, &cause);
+        if (first || in_time(qmp, deadline, &cause))
+            message = receive(qmp, deadline, -1, &cause);
         if (!message) {
             /* A late answer would be taken for that of the next command. */
             qmp->dead = TRUE;
@@ -382,12 +395,14 @@ mose_qmp_wait(MoseQmp *qmp, MoseQmpMatch match, gpointer data, int timeout_ms, i
 {
     gint64 deadline = deadline_in(timeout_ms);
 
-    while (!take_kept(qmp, match, data, ret)) {
+    for (gboolean first = TRUE; !take_kept(qmp, match, data, ret); first = FALSE) {
         JsonObject *message;
 
         if (qmp->dead)
             return fail(qmp, MOSE_ERROR_CLOSED, "closed after an earlier failure",
                         error);
+        if (!first && !in_time(qmp, deadline, error))
+            return FALSE;
         message = receive(qmp, deadline, also, error);
         if (!message)
             return FALSE;

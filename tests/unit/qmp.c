@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fakeqemu/peer.h"
@@ -238,6 +239,43 @@ test_dead_after_timeout(void)
     done(qmp, peer);
 }
 
+static gpointer
+talk(gpointer data)
+{
+    static const char hello[] = FAKE_GREETING FAKE_OK;
+    static const char event[] = "{\"event\": \"NOISE\"}\r\n";
+    int fd = GPOINTER_TO_INT(data);
+    gssize n = send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL);
+
+    while (n > 0)
+        n = send(fd, event, sizeof(event) - 1, MSG_NOSIGNAL);
+    close(fd);
+    return NULL;
+}
+
+/* A QEMU that never stops talking does not hold anybody beyond the limit. */
+static void
+test_endless(void)
+{
+    g_autoptr(GError) error = NULL;
+    GThread *thread;
+    MoseQmp *qmp;
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    thread = g_thread_new("talk", talk, GINT_TO_POINTER(pair[1]));
+    qmp = mose_qmp_new(pair[0], "fake", LONG_MS, &error);
+    g_assert_no_error(error);
+    g_assert_false(mose_qmp_wait_event(qmp, "STOP", SHORT_MS, -1, NULL, &error));
+    assert_says(error, MOSE_ERROR_TIMEOUT, "only events came");
+    g_clear_error(&error);
+    mose_qmp_set_timeout(qmp, SHORT_MS);
+    g_assert_false(mose_qmp_run(qmp, "cont", NULL, &error));
+    assert_says(error, MOSE_ERROR_TIMEOUT, "cont: monitor fake: only events came");
+    mose_qmp_free(qmp);
+    g_thread_join(thread);
+}
+
 static void
 test_closed(void)
 {
@@ -396,6 +434,7 @@ main(int argc, char **argv)
     g_test_add_func("/qmp/events", test_events);
     g_test_add_func("/qmp/event-flood", test_event_flood);
     g_test_add_func("/qmp/dead-after-timeout", test_dead_after_timeout);
+    g_test_add_func("/qmp/endless", test_endless);
     g_test_add_func("/qmp/closed", test_closed);
     g_test_add_func("/qmp/garbage", test_garbage);
     g_test_add_func("/qmp/odd-members", test_odd_members);
