@@ -357,9 +357,17 @@ test_together(void)
 {
     static const char *const wanted[] = { "tsc", "stopped-time", "kvmclock", "hflags",
                                           NULL };
-    static const RuleValue cpu[] = { { "env.tsc", 500 },        { "env.hflags", 0 },
-                                     { "env.cr[4]", 1 << 21 },  { "env.xcr0", 0 },
-                                     { "env.smbase", 0x30000 }, { 0 } };
+    static const RuleValue cpu[] = { { "env.tsc", 500 },
+                                     { "env.hflags", 0 },
+                                     { "env.cr[4]", 1 << 21 },
+                                     { "env.xcr0", 0 },
+                                     { "env.smbase", 0x30000 },
+                                     { "env.interrupt_injected", G_MAXUINT32 },
+                                     { "env.exception_nr", G_MAXUINT32 },
+                                     { "env.soft_interrupt", 0 },
+                                     { "env.nmi_injected", 0 },
+                                     { "env.nmi_pending", 0 },
+                                     { 0 } };
     static const RuleValue timer[] = { { "cpu_ticks_offset", 10 },
                                        { "cpu_clock_offset", 20 },
                                        { 0 } };

@@ -204,27 +204,56 @@ ticks(const VmGuest *guest)
     return FALSE;
 }
 
+/* A guest that prints all the time goes on with the rule, and without it not. */
 static void
-test_lapic_pending(void)
+check_ticks(const char *rule, Tamper tamper)
 {
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
 
     if (cannot_run())
         return;
-    guest = vm_guest_new("lapic");
+    guest = vm_guest_new(rule);
     guest->port = 0; /* no network */
     vm_run(guest, "--accel tcg", NULL, NULL);
     vm_wait_console(guest, "MOSE-GUEST READY", 60);
     vm_shell(guest, "while :; do echo tick >/dev/console; sleep 0.3; done &");
     vm_wait_console(guest, "tick", 20);
-    g_assert_true(go(guest, leave_tick_pending, NULL, &error));
+    g_assert_true(go(guest, tamper, NULL, &error));
     g_assert_no_error(error);
     g_assert_true(ticks(guest));
-    g_assert_true(go(guest, leave_tick_pending, "lapic-pending", &error));
+    g_assert_true(go(guest, tamper, rule, &error));
     g_assert_no_error(error);
     g_assert_false(ticks(guest));
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+static void
+test_lapic_pending(void)
+{
+    check_ticks("lapic-pending", leave_tick_pending);
+}
+
+/* --- in-flight: KVM has taken the tick out of IRR and not delivered it --- */
+
+static gboolean
+leave_tick_in_flight(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *apic = mose_rule_cpu_section(doc, "apic", 0);
+    guint vector = get(apic, "lvt[0]") & 0xff;
+    g_autofree char *word = g_strdup_printf("isr[%u]", vector / 32);
+
+    set(apic, word, get(apic, word) | 1u << vector % 32);
+    set(apic, "timer_expiry", G_MAXUINT64); /* -1: not armed */
+    set(mose_rule_cpu_section(doc, "cpu", 0), "env.interrupt_injected", vector);
+    set(mose_rule_cpu_section(doc, "cpu_common", 0), "interrupt_request", 0);
+    return TRUE;
+}
+
+static void
+test_in_flight(void)
+{
+    check_ticks("in-flight", leave_tick_in_flight);
 }
 
 /* --- globalstate: stopped by a breakpoint --- */
@@ -268,6 +297,7 @@ main(int argc, char **argv)
     g_test_add_func("/rules/hflags", test_hflags);
     g_test_add_func("/rules/smi", test_smi);
     g_test_add_func("/rules/lapic-pending", test_lapic_pending);
+    g_test_add_func("/rules/in-flight", test_in_flight);
     g_test_add_func("/rules/globalstate", test_globalstate);
     return vm_run_tests();
 }
