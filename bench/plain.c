@@ -2,8 +2,13 @@
 /* QEMU without MOSE; see plain.h. */
 #include "bench/plain.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/vm.h"
 #include "qemu/command.h"
@@ -82,6 +87,29 @@ plain_argv(pid_t pid, PlainRole role, const char *from, const char *to)
     return argv;
 }
 
+/* MOSE's guests are stopped by tests/lib/vm.c when a measurement aborts; this one is
+ * nobody's. */
+static pid_t
+start_janitor(const MoseProcess *process)
+{
+    g_auto(MoseFd) parent = pidfd_open(getpid(), 0);
+    pid_t pid = fork();
+
+    g_assert_cmpint(parent, >=, 0);
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        struct pollfd ends[2] = { { parent, POLLIN, 0 },
+                                  { process->pidfd, POLLIN, 0 } };
+
+        setsid();
+        while (poll(ends, 2, -1) < 0)
+            ;
+        pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
+        _exit(0);
+    }
+    return pid;
+}
+
 Plain *
 plain_start(const GPtrArray *argv, PlainRole role, int ram_fd)
 {
@@ -100,6 +128,7 @@ plain_start(const GPtrArray *argv, PlainRole role, int ram_fd)
         mose_process_spawn((const char *const *)argv->pdata, NULL, log, fds,
                            role == PLAIN_ALONE ? 0 : G_N_ELEMENTS(fds), &error);
     g_assert_no_error(error);
+    plain->janitor = start_janitor(plain->process);
     if (role == PLAIN_ALONE)
         return plain;
     mose_fd_close(mose_fd_steal(&listener));
@@ -114,6 +143,7 @@ plain_free(Plain *plain)
     if (!plain)
         return;
     mose_process_kill(plain->process);
+    waitpid(plain->janitor, NULL, 0);
     mose_process_free(plain->process);
     mose_qmp_free(plain->qmp);
     g_free(plain);

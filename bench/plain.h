@@ -16,7 +16,8 @@ typedef enum {
 
 typedef struct {
     MoseProcess *process;
-    MoseQmp *qmp; /* NULL for PLAIN_ALONE */
+    MoseQmp *qmp;  /* NULL for PLAIN_ALONE */
+    pid_t janitor; /* ends it when we have ended, however that was */
 } Plain;
 
 /*
