@@ -112,8 +112,10 @@ mose_ram_create(const char *name, guint64 size, gboolean overcommit, GError **er
                     size >> 20, available >> 20);
         return -1;
     }
-    fd = memfd_create(label, MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, size) < 0) {
+    fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    /* Nobody who holds it can take it away from under those who map it. */
+    if (fd < 0 || ftruncate(fd, size) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         mose_error_set_errno(error, errno,
                              "cannot make %" G_GUINT64_FORMAT " MB of guest RAM",
                              size >> 20);

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qemu/command.h"
 #include "switch/guest-dir.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/unix-socket.h"
 
 #define FORMAT 1
 #define CONNECT_TIMEOUT_MS 5000
@@ -163,6 +165,8 @@ is_free(const MoseGuest *guest, GError **error)
     g_autoptr(GError) cause = NULL;
     g_autoptr(MoseGuest) old = mose_guest_open(guest->name, MOSE_GUEST_LOOK, &cause);
     g_autoptr(MoseProcess) process = old ? mose_guest_process(old, NULL) : NULL;
+    g_autofree char *monitor = NULL;
+    g_auto(MoseFd) listener = MOSE_FD_NONE;
 
     if (!old && !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND)) {
         g_set_error(
@@ -172,7 +176,10 @@ is_free(const MoseGuest *guest, GError **error)
             guest->name, cause->message, guest->dir);
         return FALSE;
     }
-    if (process || (old && g_file_test(journal, G_FILE_TEST_EXISTS))) {
+    monitor = old ? mose_guest_monitor(old, MOSE_MONITOR_QUERY, old->generation) : NULL;
+    /* A process of another pid namespace is not found, but it listens. */
+    listener = monitor ? mose_unix_connect(monitor, NULL) : MOSE_FD_NONE;
+    if (process || listener >= 0 || (old && g_file_test(journal, G_FILE_TEST_EXISTS))) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "there is a guest %s already; see `mose status %s`", guest->name,
                     guest->name);

@@ -23,6 +23,8 @@
 #define REST_GUESS_US 2500
 #define REST_MIN_US 1000
 #define REST_MAX_US 5000
+/* How much later than the stream its STOP may be read on a busy host. */
+#define STOP_LAG_US 100000
 
 /* --- the rewriting, on the relay's thread --- */
 
@@ -43,17 +45,34 @@ expected_rest_us(const MoseMove *move)
     return REST_GUESS_US;
 }
 
+/* Wait for the main thread to have read the source's STOP, which QEMU sent before
+ * the stream that the rules work on. */
+static gboolean
+wait_for_stop(MoseMove *move)
+{
+    gint64 deadline = g_get_monotonic_time() + STOP_LAG_US;
+    gboolean seen = TRUE;
+
+    g_mutex_lock(&move->stop_lock);
+    while (seen && !move->stopped_seen)
+        seen = g_cond_wait_until(&move->stop_cond, &move->stop_lock, deadline);
+    g_mutex_unlock(&move->stop_lock);
+    return seen;
+}
+
 /* The guest's clocks are set for one moment, and it resumes then, not before. */
 static gint64
 stopped_ns(gpointer data, guint64 tsc)
 {
     MoseMove *move = data;
-    MoseTscSample now = mose_tsc_sample();
-    guint64 khz = mose_tsc_khz(&move->tsc, &now);
     gint64 rest_us = expected_rest_us(move);
+    MoseTscSample now;
+    guint64 khz;
 
-    if (!move->was_running || !g_atomic_int_get(&move->stopped_seen))
+    if (!move->was_running || !wait_for_stop(move))
         return 0;
+    now = mose_tsc_sample();
+    khz = mose_tsc_khz(&move->tsc, &now);
     move->rewritten_us = g_get_real_time();
     move->due_us = move->rewritten_us + rest_us;
     return mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,

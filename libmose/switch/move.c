@@ -24,6 +24,8 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
     move->guest = guest;
     move->options = options;
     move->ram_fd = MOSE_FD_NONE;
+    g_mutex_init(&move->stop_lock);
+    g_cond_init(&move->stop_cond);
     move->wake_fd = MOSE_FD_NONE;
     move->changed = g_ptr_array_new();
     move->begun_us = g_get_monotonic_time();
@@ -48,6 +50,8 @@ mose_move_free(MoseMove *move)
     mose_qmp_free(move->source_qmp);
     mose_process_free(move->source);
     g_clear_pointer(&move->changed, g_ptr_array_unref);
+    g_mutex_clear(&move->stop_lock);
+    g_cond_clear(&move->stop_cond);
     g_clear_error(&move->late);
     g_free(move);
 }
@@ -250,8 +254,11 @@ note_stop(MoseMove *move, GError **error)
                        move->wake_fd, &event, error) ||
         strcmp(event.name, "STOP") != 0)
         return FALSE;
+    g_mutex_lock(&move->stop_lock);
     move->stop_us = event.time_us;
-    g_atomic_int_set(&move->stopped_seen, 1);
+    move->stopped_seen = TRUE;
+    g_cond_signal(&move->stop_cond);
+    g_mutex_unlock(&move->stop_lock);
     return TRUE;
 }
 

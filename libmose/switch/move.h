@@ -39,12 +39,14 @@ typedef struct {
     MoseClockLine clock; /* the guest's, and what becomes of it */
     GPtrArray *changed;  /* names of rules */
     GError *late;        /* what went wrong after the commit */
-    gint stopped_seen;   /* atomic: stop_us is valid */
-    gint64 stop_us;      /* wall clock of the source's STOP */
-    gint64 resume_us;    /* and of the destination's RESUME */
-    gint64 rewritten_us; /* when the rules ran, */
-    gint64 due_us;       /* when the guest is to resume by its clocks, */
-    gint64 ready_us;     /* and when it could have: wall clocks; 0 if not set */
+    GMutex stop_lock;    /* of the next two */
+    GCond stop_cond;
+    gboolean stopped_seen; /* atomic: stop_us is valid */
+    gint64 stop_us;        /* wall clock of the source's STOP */
+    gint64 resume_us;      /* and of the destination's RESUME */
+    gint64 rewritten_us;   /* when the rules ran, */
+    gint64 due_us;         /* when the guest is to resume by its clocks, */
+    gint64 ready_us;       /* and when it could have: wall clocks; 0 if not set */
     gint64 begun_us, launched_us, moved_us, committed_us; /* monotonic */
 } MoseMove;
 

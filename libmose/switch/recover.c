@@ -242,8 +242,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     take_over(guest, entry, destination);
     if (!settle(guest, entry, qmp, &later))
         g_debug("settling: %s", later->message);
-    if (old != entry->generation)
-        mose_launch_forget_files(guest, old);
+    mose_launch_forget_files(guest, entry->generation - 1);
     return TRUE;
 }
 
