@@ -314,6 +314,63 @@ accept_main_channel(int listening)
     return accept(listening, NULL, NULL);
 }
 
+/* One way between two sockets, until one side ends it. */
+typedef struct {
+    int from;
+    int to;
+} Pump;
+
+static gpointer
+pump_thread(gpointer data)
+{
+    g_autofree Pump *pump = data;
+    g_autofree guint8 *chunk = g_malloc(65536);
+    ssize_t n;
+
+    while ((n = TEMP_FAILURE_RETRY(read(pump->from, chunk, 65536))) > 0 &&
+           mose_fd_write_all(pump->to, chunk, (gsize)n, "channel", NULL))
+        ;
+    shutdown(pump->to, SHUT_WR);
+    return NULL;
+}
+
+static void
+pump(int from, int to)
+{
+    Pump *way = g_new(Pump, 1);
+
+    *way = (Pump){ from, to };
+    g_thread_unref(g_thread_new("pump", pump_thread, way));
+}
+
+/* Channels that were quicker than the renaming below have come to us, too. */
+typedef struct {
+    int listening;
+    const char *path; /* the destination's */
+    gint over;        /* atomic */
+} Strays;
+
+static gpointer
+strays_thread(gpointer data)
+{
+    Strays *strays = data;
+    struct pollfd fd = { strays->listening, POLLIN, 0 };
+
+    while (!g_atomic_int_get(&strays->over)) {
+        int stray, to;
+
+        if (poll(&fd, 1, 20) <= 0)
+            continue;
+        stray = accept(strays->listening, NULL, NULL);
+        to = mose_unix_connect(strays->path, NULL);
+        g_assert_cmpint(stray, >=, 0);
+        g_assert_cmpint(to, >=, 0);
+        pump(stray, to);
+        pump(to, stray);
+    }
+    return NULL;
+}
+
 /* The source's main channel comes to us; its other channels (multifd) find the
  * destination's socket at the same path. */
 static void
@@ -326,7 +383,8 @@ migrate_by_socket(Pair *pair, void (*meanwhile)(Pair *pair))
     g_auto(MoseFd) from = MOSE_FD_NONE;
     g_auto(MoseFd) to = MOSE_FD_NONE;
     Relay relay = { .pair = pair };
-    GThread *thread, *back;
+    Strays strays = { listening, ours, 0 };
+    GThread *thread, *back, *other;
 
     g_assert_no_error(error);
     vm_uri(&pair->to, "migrate-incoming", "unix", theirs);
@@ -335,6 +393,7 @@ migrate_by_socket(Pair *pair, void (*meanwhile)(Pair *pair))
     relay.to = to = mose_unix_connect(theirs, &error);
     g_assert_no_error(error);
     g_assert_cmpint(g_rename(theirs, ours), ==, 0);
+    other = g_thread_new("strays", strays_thread, &strays);
     thread = g_thread_new("relay", relay_thread, &relay);
     back = g_thread_new("return", return_thread, &relay);
     if (meanwhile)
@@ -342,6 +401,8 @@ migrate_by_socket(Pair *pair, void (*meanwhile)(Pair *pair))
     expect_outcome(&pair->from, "source");
     g_thread_join(thread);
     g_thread_join(back);
+    g_atomic_int_set(&strays.over, 1);
+    g_thread_join(other);
 }
 
 /* By way of files. */
