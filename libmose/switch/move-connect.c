@@ -15,7 +15,7 @@
 
 /*
  * From the rewritten stream to the guest's next instruction: the destination's
- * load, its answer, `cont`. What the guest's last switch needed is the best
+ * load, its answer, `cont`. What the guest's last switches needed is the best
  * guess, within these bounds; this much without one (bench/switch). A guess that
  * was too long makes the guest stand still longer; one that was too short makes
  * its clock late until the next switch.
@@ -23,26 +23,32 @@
 #define REST_GUESS_US 2500
 #define REST_MIN_US 1000
 #define REST_MAX_US 5000
+#define REST_MEMORY 3 /* switches in one direction */
 /* How much later than the stream its STOP may be read on a busy host. */
 #define STOP_LAG_US 100000
 
 /* --- the rewriting, on the relay's thread --- */
 
-/* What the last switch in this direction needed from here on. */
+/* The least that one of the last switches in this direction needed from here on:
+ * one that was held up by a busy host is not a guess for the next. */
 static gint64
 expected_rest_us(const MoseMove *move)
 {
     JsonArray *timeline = move->guest->timeline;
+    const char *side = mose_side_name(move->options->side);
+    gint64 least = G_MAXINT64;
+    guint seen = 0;
 
-    for (guint i = json_array_get_length(timeline); i-- > 0;) {
+    for (guint i = json_array_get_length(timeline); i-- > 0 && seen < REST_MEMORY;) {
         JsonObject *event = mose_json_element(timeline, i);
         gint64 rest = mose_json_int(event, "rest-us", 0);
 
-        if (rest > 0 && strcmp(mose_json_string(event, "side", ""),
-                               mose_side_name(move->options->side)) == 0)
-            return CLAMP(rest, REST_MIN_US, REST_MAX_US);
+        if (rest <= 0 || strcmp(mose_json_string(event, "side", ""), side) != 0)
+            continue;
+        least = MIN(least, rest);
+        seen++;
     }
-    return REST_GUESS_US;
+    return seen ? CLAMP(least, REST_MIN_US, REST_MAX_US) : REST_GUESS_US;
 }
 
 /* Wait for the main thread to have read the source's STOP, which QEMU sent before
