@@ -44,19 +44,12 @@ static void
 print_json(const MoseGuest *guest, const MoseSwitchReport *report,
            const GError *trouble)
 {
-    g_autoptr(JsonObject) object = NULL;
+    g_autoptr(JsonObject) object = mose_switch_report_to_json(report, guest->side);
     g_autofree char *text = NULL;
-    JsonArray *rules = json_array_new();
 
-    for (guint i = 0; i < report->rules->len; i++)
-        json_array_add_string_element(rules, report->rules->pdata[i]);
-    object = mose_json_object(
-        "guest", "s", guest->name, "side", "s", mose_side_name(guest->side), "state",
-        "s", report->run_state ? report->run_state : "running", "from-accel", "s",
-        report->from_accel, "accel", "s", report->to_accel, "blackout-us", "i",
-        report->blackout_us, "launch-us", "i", report->launch_us, "move-us", "i",
-        report->move_us, "total-us", "i", report->total_us, "stream-bytes", "i",
-        (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+    json_object_set_string_member(object, "guest", guest->name);
+    json_object_set_string_member(object, "state",
+                                  report->run_state ? report->run_state : "running");
     if (trouble)
         json_object_set_string_member(object, "trouble", trouble->message);
     text = mose_json_text(object, TRUE);

@@ -60,8 +60,8 @@ mose_switch_report_clear(MoseSwitchReport *report)
     g_clear_pointer(&report->run_state, g_free);
 }
 
-static JsonObject *
-report_to_json(const MoseSwitchReport *report, MoseSide side)
+JsonObject *
+mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side)
 {
     JsonArray *rules = json_array_new();
 
@@ -104,7 +104,7 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
         return FALSE;
     }
     fill_report(move, ret);
-    mose_guest_note(guest, event, report_to_json(ret, options->side));
+    mose_guest_note(guest, event, mose_switch_report_to_json(ret, options->side));
     if (mose_move_settle(move, &cause))
         return TRUE;
     mose_guest_note(

@@ -46,6 +46,9 @@ typedef struct {
 
 void mose_switch_report_clear(MoseSwitchReport *report);
 
+/* The report of a switch to @side, as the timeline and `--json` have it. */
+JsonObject *mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side);
+
 /*
  * Switch @guest, which is locked and recovered, to options->side. INVALID when
  * it is there already; REFUSED with the rule's reason; ENDED; INTERRUPTED. On
