@@ -24,6 +24,7 @@ test_depth(void)
     g_autoptr(JsonObject) object = mose_json_parse(good, -1, "x", &error);
 
     g_assert_no_error(error);
+    g_assert_nonnull(object);
     for (gsize i = 0; i < G_N_ELEMENTS(hidden); i++) {
         g_autofree char *bad = nested(hidden[i], 200000);
 
