@@ -24,13 +24,13 @@ static const GOptionEntry entries[] = {
 };
 
 static void
-show_phase(const char *phase, gpointer data)
+show_phase(const MoseSwitchProgress *progress, gpointer data)
 {
     /* The guest stands still by then, and a terminal that was stopped (Ctrl-S) would
      * keep us, and it, waiting. */
-    if (strcmp(phase, "commit") == 0)
+    if (strcmp(progress->phase, "commit") == 0)
         return;
-    fprintf(stderr, "\r\033[K%s ...", phase);
+    fprintf(stderr, "\r\033[K%s ...", progress->phase);
 }
 
 static void

@@ -10,8 +10,10 @@
 static void
 tell(const MoseMove *move, const char *phase)
 {
+    const MoseSwitchProgress progress = { phase };
+
     if (move->options->progress)
-        move->options->progress(phase, move->options->data);
+        move->options->progress(&progress, move->options->data);
 }
 
 /* Every phase up to the commit can be undone. */
@@ -104,6 +106,7 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
         return FALSE;
     }
     fill_report(move, ret);
+    tell(move, "settle");
     mose_guest_note(guest, event, mose_switch_report_to_json(ret, options->side));
     if (mose_move_settle(move, &cause))
         return TRUE;

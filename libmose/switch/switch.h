@@ -18,10 +18,25 @@
 #include "stream/rules/rule.h"
 #include "switch/guest.h"
 
+/* Which way the guest's memory goes. */
+typedef enum {
+    MOSE_WAY_AUTO,     /* in place where the guest has shared memory, else by copy */
+    MOSE_WAY_IN_PLACE, /* it stays where it is: both QEMUs map it */
+    MOSE_WAY_COPY,     /* from QEMU to QEMU, while the guest runs */
+} MoseWay;
+
+/* What a switch tells of itself while it is under way. */
 typedef struct {
-    MoseSide side;            /* where the guest is to go */
+    /* In this order: "prepare", "check", "move", "commit", "settle"; told again while
+     * a phase goes on. */
+    const char *phase;
+} MoseSwitchProgress;
+
+typedef struct {
+    MoseSide side; /* where the guest is to go */
+    MoseWay way;
     const char *without_rule; /* leave this rule out (to see what it is for) */
-    void (*progress)(const char *phase, gpointer data); /* may be NULL */
+    void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
      * switch is then undone. 0: nobody can say so. */
     int interrupt_fd;

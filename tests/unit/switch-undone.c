@@ -238,12 +238,12 @@ typedef struct {
 } Interruption;
 
 static void
-interrupt(const char *phase, gpointer data)
+interrupt(const MoseSwitchProgress *progress, gpointer data)
 {
     const Interruption *interruption = data;
     guint64 one = 1;
 
-    if (strcmp(phase, interruption->phase) == 0)
+    if (strcmp(progress->phase, interruption->phase) == 0)
         g_assert_cmpint(write(interruption->fd, &one, sizeof(one)), ==, sizeof(one));
 }
 

@@ -142,11 +142,11 @@ kill_process(gboolean source)
 }
 
 static void
-at_phase(const char *phase, gpointer data)
+at_phase(const MoseSwitchProgress *progress, gpointer data)
 {
     const Death *death = data;
 
-    if (death->phase && strcmp(phase, death->phase) == 0)
+    if (death->phase && strcmp(progress->phase, death->phase) == 0)
         kill_process(death->source);
 }
 
