@@ -20,7 +20,7 @@ enum { SYSLOG_ACTION_READ_ALL = 3, SYSLOG_ACTION_SIZE_BUFFER = 10 };
 /* What a kernel prints when it, or its idea of time, has come to harm. */
 static const char trouble[] =
     "BUG:|Oops|Kernel panic|WARNING:|soft lockup|hard LOCKUP|rcu.*stall|"
-    "hung_task|blocked for more than|clocksource.*(unstable|skew)|Marking TSC|"
+    "hung_task|blocked for more than|clocksource.*unstable|Marking TSC|"
     "Clocksource .* skewed|general protection|segfault|invalid opcode|I/O error|"
     "Machine check";
 

@@ -162,7 +162,7 @@ test_disk(void)
     g_assert_cmpint(pwrite(fd, zeroes, RING_END, 0), ==, RING_END);
     close(fd);
     line = next_error(&worker);
-    g_assert_true(g_str_has_prefix(line, "MOSE-GUEST ERROR disk: write "));
+    g_assert_true(g_str_has_prefix(line, "MOSE-GUEST ERROR disk disk: write "));
     worker_tear_down(&worker);
 }
 

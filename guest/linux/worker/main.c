@@ -18,8 +18,9 @@
 
 enum { NS_PER_SEC = 1000000000, NS_PER_MS = 1000000 };
 
+enum { STATUS_SIZE = 4096 };
+
 typedef struct {
-    const char *disk;
     const char *status;
     size_t pages;
     int pause_ms;
@@ -61,47 +62,6 @@ worker_error(Tally *tally, const char *format, ...)
     fputc('\n', stderr);
 }
 
-/* xorshift64: short, and no two seeds give the same page. */
-static uint64_t
-next_number(uint64_t number)
-{
-    number ^= number << 13;
-    number ^= number >> 7;
-    return number ^ (number << 17);
-}
-
-static uint64_t
-first_number(uint64_t seed)
-{
-    return next_number(seed * 0x9e3779b97f4a7c15u + 1);
-}
-
-void
-worker_fill(void *data, size_t bytes, uint64_t seed)
-{
-    uint64_t *words = data;
-    uint64_t number = first_number(seed);
-
-    for (size_t i = 0; i < bytes / sizeof(*words); i++) {
-        words[i] = number;
-        number = next_number(number);
-    }
-}
-
-long
-worker_compare(const void *data, size_t bytes, uint64_t seed)
-{
-    const uint64_t *words = data;
-    uint64_t number = first_number(seed);
-
-    for (size_t i = 0; i < bytes / sizeof(*words); i++) {
-        if (words[i] != number)
-            return (long)(i * sizeof(*words));
-        number = next_number(number);
-    }
-    return -1;
-}
-
 /* The file is replaced as a whole: a reader never sees half a line. */
 static void
 write_status(const char *path, const char *line)
@@ -129,20 +89,45 @@ format_tally(char *line, size_t size, const char *name, const Tally *tally)
 }
 
 typedef struct {
-    Tally memory, disk, clock, registers;
+    Tally memory, clock, registers;
 } Tallies;
+
+/* The disks together, and each by its name; returns their errors. */
+static uint64_t
+format_disks(char *line, size_t size)
+{
+    Tally all = { 0 }, one;
+    size_t used;
+
+    for (size_t i = 0; i < disk_count(); i++) {
+        disk_tally(i, &one);
+        all.steps += one.steps;
+        all.errors += one.errors;
+    }
+    format_tally(line, size, "disk", &all);
+    used = strlen(line);
+    snprintf(line + used, size - used, "\"disks\": {");
+    for (size_t i = 0; i < disk_count(); i++) {
+        const char *name = disk_tally(i, &one);
+
+        format_tally(line, size, name, &one);
+    }
+    used = strlen(line) - 2; /* the last comma */
+    snprintf(line + used, size - used, "}, ");
+    return all.errors;
+}
 
 static void
 report(const Options *options, const Tallies *tallies)
 {
-    const uint64_t errors = tallies->memory.errors + tallies->disk.errors +
-                            tallies->clock.errors + tallies->registers.errors;
-    char line[1024] = "{";
+    uint64_t errors =
+        tallies->memory.errors + tallies->clock.errors + tallies->registers.errors;
+    char line[STATUS_SIZE] = "{";
     size_t used;
 
     format_tally(line, sizeof(line), "memory", &tallies->memory);
-    if (options->disk)
-        format_tally(line, sizeof(line), "disk", &tallies->disk);
+    if (disk_count() > 0)
+        errors += format_disks(line, sizeof(line));
     format_tally(line, sizeof(line), "clock", &tallies->clock);
     format_tally(line, sizeof(line), "registers", &tallies->registers);
     used = strlen(line);
@@ -175,8 +160,7 @@ work(const Options *options)
         clock_step(&tallies.clock);
         memory_step(&tallies.memory);
         registers_step(&tallies.registers);
-        if (options->disk)
-            disk_step(&tallies.disk);
+        disk_step();
         if (worker_monotonic_ns() - reported >= NS_PER_SEC) {
             reported = worker_monotonic_ns();
             report(options, &tallies);
@@ -188,10 +172,21 @@ work(const Options *options)
 static void
 usage(FILE *to)
 {
-    fputs("Usage: worker [--disk PATH] [--status FILE] [--pages N] [--pause MS]\n"
-          "Checks memory, disk, clocks and registers for ever.\n"
+    fputs("Usage: worker [--disk PATH ...] [--status FILE] [--pages N] [--pause MS]\n"
+          "Checks memory, disks, clocks and registers for ever.\n"
           "What is at PATH is overwritten.\n",
           to);
+}
+
+static void
+add_disk(const char *path)
+{
+    if (disk_add(path))
+        return;
+    fprintf(stderr, "MOSE-GUEST ERROR worker: %s: %s\n", path,
+            errno == EEXIST ? "holds something else, and is left alone"
+                            : strerror(errno));
+    exit(1);
 }
 
 static Options
@@ -211,7 +206,7 @@ parse(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'd':
-            options.disk = optarg;
+            add_disk(optarg);
             break;
         case 's':
             options.status = optarg;
@@ -242,12 +237,6 @@ main(int argc, char **argv)
     if (options.pages == 0 || !memory_init(options.pages)) {
         fprintf(stderr, "MOSE-GUEST ERROR worker: no memory for %zu pages\n",
                 options.pages);
-        return 1;
-    }
-    if (options.disk && !disk_init(options.disk)) {
-        fprintf(stderr, "MOSE-GUEST ERROR worker: %s: %s\n", options.disk,
-                errno == EEXIST ? "holds something else, and is left alone"
-                                : strerror(errno));
         return 1;
     }
     clock_init();

@@ -25,7 +25,7 @@ void worker_error(Tally *tally, const char *format, ...)
 int64_t worker_monotonic_ns(void);
 int64_t worker_realtime_ns(void);
 
-/* Fill `bytes` (a multiple of 8) with numbers that follow from `seed`. */
+/* pattern.c: fill `bytes` (a multiple of 8) with numbers that follow from `seed`. */
 void worker_fill(void *data, size_t bytes, uint64_t seed);
 /* The offset of the first byte that differs from worker_fill(), or -1. */
 long worker_compare(const void *data, size_t bytes, uint64_t seed);
@@ -34,9 +34,18 @@ long worker_compare(const void *data, size_t bytes, uint64_t seed);
 bool memory_init(size_t pages);
 void memory_step(Tally *tally);
 
-/* disk.c: numbered blocks written to and read from a disk or file. */
-bool disk_init(const char *path);
-void disk_step(Tally *tally);
+/*
+ * disk.c: numbered blocks written to and read from disks or files. The first block
+ * of each carries DISK_MARK; write n is in block 1 + n % DISK_RING.
+ */
+#define DISK_MARK "MOSE worker ring\n"
+enum { DISK_BLOCK = 4096, DISK_RING = 256, DISK_MAX = 24 };
+
+bool disk_add(const char *path); /* errno EEXIST: it holds something else */
+void disk_step(void);            /* one step on each */
+size_t disk_count(void);
+/* The name of disk `i`, "vda", and what has been done on it. */
+const char *disk_tally(size_t i, Tally *ret);
 
 /* clock.c: time that never goes back, and the longest time that was lost. */
 void clock_init(void);
