@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * faulty-switch NAME PHASE [copy]: switch guest NAME to its other side, as `mose
+ * emulate` and `mose virtualize` do, but hold at the beginning of PHASE ("stream":
+ * while the source's state passes): a byte goes out on descriptor 3, and one that
+ * comes back, or its end, lets it go on. It is the command that faults befall.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "switch/recover.h"
+#include "switch/switch.h"
+
+#define HOLD_FD 3
+
+static void
+hold(void)
+{
+    char byte = 'h';
+
+    if (write(HOLD_FD, &byte, 1) == 1)
+        while (read(HOLD_FD, &byte, 1) < 0)
+            ;
+}
+
+static void
+at_phase(const MoseSwitchProgress *progress, gpointer data)
+{
+    static gboolean held;
+
+    if (held || strcmp(progress->phase, data) != 0)
+        return;
+    held = TRUE;
+    hold();
+}
+
+static gboolean
+in_stream(MoseDoc *doc, gpointer data, GError **error)
+{
+    if (strcmp(data, "stream") == 0)
+        hold();
+    return TRUE;
+}
+
+int
+main(int argc, char **argv)
+{
+    MoseSwitchOptions options = { .progress = at_phase, .tamper = in_stream };
+    MoseSwitchReport report = { 0 };
+    g_autoptr(MoseGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+    MoseRecovered recovered;
+
+    if (argc < 3) {
+        fputs("usage: faulty-switch NAME PHASE [copy]\n", stderr);
+        return 2;
+    }
+    options.data = argv[2];
+    options.way = argc > 3 ? MOSE_WAY_COPY : MOSE_WAY_AUTO;
+    guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
+    if (guest && mose_recover(guest, &recovered, &error)) {
+        options.side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR
+                                                            : MOSE_SIDE_VIRTUALIZER;
+        mose_switch(guest, &options, &report, &error);
+    }
+    if (error)
+        fprintf(stderr, "%s\n", error->message);
+    mose_switch_report_clear(&report);
+    return error ? 1 : 0;
+}
