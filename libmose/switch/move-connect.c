@@ -199,7 +199,6 @@ mose_move_connect(MoseMove *move, GError **error)
     g_auto(MoseFd) destination = MOSE_FD_NONE;
     MoseQmp *to = move->destination->qmp;
 
-    mose_qmp_set_timeout(to, MOSE_MOVE_QMP_TIMEOUT_MS);
     if (!set_capabilities(move->source_qmp, error) || !set_capabilities(to, error) ||
         !set_limits(move->source_qmp, error))
         return FALSE;

@@ -69,6 +69,14 @@ mose_move_interrupted(const MoseMove *move, GError **error)
     return TRUE;
 }
 
+static void
+set_reply_limit(const MoseMove *move, MoseQmp *qmp)
+{
+    int ms = move->options->reply_ms;
+
+    mose_qmp_set_timeout(qmp, ms ? ms : MOSE_MOVE_QMP_TIMEOUT_MS);
+}
+
 static gboolean
 open_source(MoseMove *move, GError **error)
 {
@@ -80,7 +88,7 @@ open_source(MoseMove *move, GError **error)
     move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
     if (!move->source_qmp)
         return FALSE;
-    mose_qmp_set_timeout(move->source_qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
+    set_reply_limit(move, move->source_qmp);
     status = mose_qmp_query(move->source_qmp, "query-status", NULL, error);
     if (!status)
         return FALSE;
@@ -118,6 +126,8 @@ mose_move_launch(MoseMove *move, GError **error)
 
     move->destination = mose_launch(move->guest, &what, error);
     move->launched_us = g_get_monotonic_time();
+    if (move->destination)
+        set_reply_limit(move, move->destination->qmp);
     return move->destination != NULL;
 }
 

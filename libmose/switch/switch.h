@@ -40,6 +40,8 @@ typedef struct {
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
      * switch is then undone. 0: nobody can say so. */
     int interrupt_fd;
+    /* Time limit of each QMP answer; 0: MOSE_MOVE_QMP_TIMEOUT_MS (move.h). */
+    int reply_ms;
     /* Called before the rules, on the relay's thread: what a test makes the
      * source say. May be NULL. */
     gboolean (*tamper)(MoseDoc *doc, gpointer data, GError **error);

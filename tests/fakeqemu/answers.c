@@ -197,11 +197,24 @@ by_state(FakeQemu *qemu, FakeClient *client, const char *command, JsonObject *ar
     return g_strdup(OK);
 }
 
+/* What is to happen at @command, by its name or its number. */
+static const FakeAct *
+act_of(const FakeQemu *qemu, const FakeClient *client, const char *command)
+{
+    g_autofree char *number = g_strdup_printf("#%u", client->commands);
+    const FakeAct *act = fake_script_find(qemu, command);
+
+    if (act || client->monitor != 0 || !(act = fake_script_find(qemu, number)))
+        return act;
+    fake_note(qemu, number);
+    return act;
+}
+
 char *
 fake_answer(FakeQemu *qemu, FakeClient *client, const char *command,
-            JsonObject *arguments)
+            JsonObject *arguments, gboolean *ret_close)
 {
-    const FakeAct *act = fake_script_find(qemu, command);
+    const FakeAct *act = act_of(qemu, client, command);
 
     fake_script_act(act);
     if (!act)
@@ -210,5 +223,8 @@ fake_answer(FakeQemu *qemu, FakeClient *client, const char *command,
         return failure(act->text);
     if (strcmp(act->what, "say") == 0)
         return g_strdup(act->text);
+    if (strcmp(act->what, "swallow") == 0 || strcmp(act->what, "do-close") == 0)
+        g_free(by_state(qemu, client, command, arguments));
+    *ret_close = strcmp(act->what, "close") == 0 || strcmp(act->what, "do-close") == 0;
     return NULL;
 }

@@ -5,7 +5,8 @@
  * otherwise is in a script; what it was told, and loaded, is written down.
  *
  * $FAKEQEMU_DIR has, for the process with `-pidfile .../pid.N`:
- *   pid.N.script   see below; may be missing
+ *   pid.N.script   see below; may be missing. Read again whenever somebody connects
+ *   next.script    the same for a process that waits for a guest and has no other
  *   pid.N.seen     the commands it got, one a line; of HMP its line (written)
  *   pid.N.loaded   the stream that it was sent (written)
  *   stream         what every process sends
@@ -19,8 +20,12 @@
  *   POINT close            close the monitor, or the migration socket
  *   POINT fail TEXT        a QMP error; the migration fails for that reason
  *   POINT say TEXT         answer TEXT (JSON)
- * where POINT is `start`, a QMP command, `send` (half of the stream has been
- * sent) or `load` (the first bytes have come).
+ *   POINT ignore           do nothing, and never answer
+ *   POINT swallow          do it, and never answer
+ *   POINT do-close         do it, and close the monitor
+ * where POINT is `start`, a QMP command, `#N` (the Nth command of a connection to
+ * the first monitor, counted from 1; written down as well), `send` (half of the stream
+ * has been sent) or `load` (the first bytes have come).
  */
 #pragma once
 
@@ -41,6 +46,8 @@ typedef struct {
 typedef struct {
     FakeLine line;
     gboolean used;
+    int monitor;
+    guint commands; /* that it has sent */
 } FakeClient;
 
 typedef struct {
@@ -75,9 +82,10 @@ void fake_script_act(const FakeAct *act);
 void fake_note(const FakeQemu *qemu, const char *text);
 char *fake_path(const FakeQemu *qemu, const char *suffix);
 
-/* answers.c: the answer to @command with @arguments; NULL after a hang-up. */
+/* answers.c: the answer to @command with @arguments; NULL: none is given, and the
+ * client is hung up if *@ret_close. */
 char *fake_answer(FakeQemu *qemu, FakeClient *client, const char *command,
-                  JsonObject *arguments);
+                  JsonObject *arguments, gboolean *ret_close);
 void fake_event(FakeQemu *qemu, const char *name, const char *data);
 void fake_set_running(FakeQemu *qemu, gboolean running, const char *state);
 

@@ -52,10 +52,11 @@ read_arguments(FakeQemu *qemu, int argc, char **argv)
 }
 
 static void
-greet(FakeQemu *qemu, int listener)
+greet(FakeQemu *qemu, int monitor)
 {
-    const FakeAct *act = fake_script_find(qemu, "greeting");
-    int fd = accept(listener, NULL, NULL), major = 10, minor = 0, micro = 2;
+    int fd = accept(qemu->listeners[monitor], NULL, NULL);
+    int major = 10, minor = 0, micro = 2;
+    const FakeAct *act;
     g_autofree char *text = NULL;
     FakeClient *client = qemu->clients;
 
@@ -66,6 +67,10 @@ greet(FakeQemu *qemu, int listener)
     g_assert_cmpint(client - qemu->clients, <, FAKE_MAX_CLIENTS);
     fake_line_init(&client->line, fd);
     client->used = TRUE;
+    client->monitor = monitor;
+    client->commands = 0;
+    fake_script_load(qemu);
+    act = fake_script_find(qemu, "greeting");
     if (act)
         sscanf(act->what, "%d.%d.%d", &major, &minor, &micro);
     text = g_strdup_printf("{\"QMP\": {\"version\": {\"qemu\": {\"micro\": %d, "
@@ -98,17 +103,20 @@ serve_line(FakeQemu *qemu, FakeClient *client, const char *line)
     g_autoptr(JsonObject) object = mose_json_parse(line, -1, "command", NULL);
     const char *command = mose_json_string(object, "execute", "");
     g_autofree char *answer = NULL;
-    g_autofree char *text = NULL;
+    gboolean close = FALSE;
 
     g_assert_nonnull(object);
     note_command(qemu, command, object);
-    answer = fake_answer(qemu, client, command, mose_json_child(object, "arguments"));
-    if (!answer) {
+    client->commands++;
+    answer = fake_answer(qemu, client, command, mose_json_child(object, "arguments"),
+                         &close);
+    if (answer) {
+        g_autofree char *text = g_strconcat(answer, "\r\n", NULL);
+
+        fake_line_send(&client->line, text);
+    } else if (close) {
         hang_up(client);
-        return;
     }
-    text = g_strconcat(answer, "\r\n", NULL);
-    fake_line_send(&client->line, text);
     if (strcmp(command, "quit") == 0)
         exit(0);
     if (strcmp(command, "migrate") == 0 && qemu->channel >= 0)
@@ -153,7 +161,7 @@ turn(FakeQemu *qemu)
             serve(qemu, &qemu->clients[i]);
     for (int i = 0; i < FAKE_N_MONITORS; i++)
         if (fds[i].revents)
-            greet(qemu, qemu->listeners[i]);
+            greet(qemu, i);
 }
 
 int

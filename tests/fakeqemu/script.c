@@ -29,11 +29,15 @@ void
 fake_script_load(FakeQemu *qemu)
 {
     g_autofree char *path = fake_path(qemu, ".script");
+    g_autofree char *next = g_build_filename(qemu->dir, "next.script", NULL);
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
 
+    g_clear_pointer(&qemu->script, g_ptr_array_unref);
     qemu->script = g_ptr_array_new_with_free_func(act_free);
-    if (!g_file_get_contents(path, &text, NULL, NULL))
+    if (!g_file_get_contents(path, &text, NULL, NULL) &&
+        (strcmp(qemu->run_state, "inmigrate") != 0 ||
+         !g_file_get_contents(next, &text, NULL, NULL)))
         return;
     lines = g_strsplit(g_strchomp(text), "\n", -1);
     for (char **line = lines; *line; line++) {

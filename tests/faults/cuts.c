@@ -30,16 +30,8 @@ static const Case cases[] = {
       0 },
     { "/faults/cut/monitor/destination",
       VICTIM_MONITOR_DESTINATION,
-      { "check", "move", "stream", "commit", "settle" },
+      { "check", "move", "stream", "commit" },
       0 },
-    { "/faults/stop/destination",
-      VICTIM_STOPPED_DESTINATION,
-      { "check", "stream", "commit" },
-      HANG_MS },
-    { "/faults/stop/command",
-      VICTIM_STOPPED_COMMAND,
-      { "check", "stream", "commit" },
-      HANG_MS },
 };
 
 static void
