@@ -146,11 +146,30 @@ in_time(const MoseQmp *qmp, gint64 deadline, GError **error)
     return FALSE;
 }
 
+/*
+ * The greeting. An event may come before it: QEMU's main thread emits events to a
+ * monitor whose I/O thread has accepted us, but not yet begun the negotiation (QEMU
+ * monitor/monitor.c:monitor_qapi_event_emit, monitor/qmp.c:monitor_qmp_event).
+ */
+static JsonObject *
+receive_greeting(MoseQmp *qmp, gint64 deadline, GError **error)
+{
+    for (;;) {
+        JsonObject *message = receive(qmp, deadline, -1, error);
+
+        if (!message || !json_object_has_member(message, "event"))
+            return message;
+        keep_event(qmp, message);
+        if (!in_time(qmp, deadline, error))
+            return NULL;
+    }
+}
+
 static gboolean
 negotiate(MoseQmp *qmp, int timeout_ms, GError **error)
 {
-    gint64 deadline = deadline_in(timeout_ms);
-    g_autoptr(JsonObject) greeting = receive(qmp, deadline, -1, error);
+    g_autoptr(JsonObject) greeting =
+        receive_greeting(qmp, deadline_in(timeout_ms), error);
     JsonObject *version;
 
     if (!greeting)

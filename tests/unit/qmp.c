@@ -59,6 +59,19 @@ test_greeting(void)
     done(qmp, peer);
 }
 
+/* An event that overtook the greeting is kept like others. */
+static void
+test_early_event(void)
+{
+    static const FakeStep steps[] = { { NULL, EVENT("STOP", "1") }, FAKE_HELLO, { 0 } };
+    FakePeer *peer;
+    MoseQmp *qmp = connected(steps, &peer);
+
+    g_assert_cmpint(mose_qmp_version(qmp), ==, 100002);
+    g_assert_true(mose_qmp_take_event(qmp, "STOP", NULL));
+    done(qmp, peer);
+}
+
 /* Each of these is no beginning of a QMP connection. */
 static void
 test_bad_greeting(void)
@@ -428,6 +441,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qmp/greeting", test_greeting);
+    g_test_add_func("/qmp/early-event", test_early_event);
     g_test_add_func("/qmp/bad-greeting", test_bad_greeting);
     g_test_add_func("/qmp/error-text", test_error_text);
     g_test_add_func("/qmp/arguments", test_arguments);
