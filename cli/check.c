@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/json.h"
@@ -58,6 +59,7 @@ mose_cmd_check(int argc, char **argv)
     g_autoptr(MoseGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) found = NULL, reasons = NULL;
+    MoseSwitchOptions options = { 0 };
     MoseRecovered recovered;
     MoseSide side;
     gboolean good;
@@ -70,7 +72,9 @@ mose_cmd_check(int argc, char **argv)
         return mose_cli_fail_guest(error, argv[1], NULL);
     side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR
                                                 : MOSE_SIDE_VIRTUALIZER;
-    if (!mose_switch_check(guest, side, &found, &reasons, &good, &error))
+    options.side = side;
+    options.interrupt_fd = mose_cli_catch_interrupts();
+    if (!mose_switch_check(guest, &options, &found, &reasons, &good, &error))
         return mose_cli_fail_guest(error, argv[1], "The guest was not touched.");
     (mose_cli_json() ? print_json : print_text)(guest, side, found, reasons, good);
     return good ? MOSE_EXIT_DONE : MOSE_EXIT_FAILED;

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "host/fitness.h"
 #include "switch/start.h"
 #include "util/json.h"
 
 static char *accel, *cpu, *emulator_cpu, *qemu;
-static gboolean overcommit;
+static gboolean overcommit, ram_shared, ram_private;
 
 static const GOptionEntry entries[] = {
     { "accel", 0, 0, G_OPTION_ARG_STRING, &accel,
@@ -21,6 +22,10 @@ static const GOptionEntry entries[] = {
     { "qemu", 0, 0, G_OPTION_ARG_FILENAME, &qemu, "QEMU binary", "FILE" },
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,
       "start even if the host has less memory than the guest wants", NULL },
+    { "ram-shared", 0, 0, G_OPTION_ARG_NONE, &ram_shared,
+      "memory that the other QEMU maps: no switch copies it (the default)", NULL },
+    { "ram-private", 0, 0, G_OPTION_ARG_NONE, &ram_private,
+      "QEMU's own memory: each switch copies it", NULL },
     { NULL },
 };
 
@@ -88,6 +93,10 @@ mose_cmd_run(int argc, char **argv)
                         "mose run NAME -- -m 1G -drive file=disk.qcow2\n");
         return MOSE_EXIT_USAGE;
     }
+    if (ram_shared && ram_private) {
+        fprintf(stderr, "mose run: --ram-shared and --ram-private: give one of them\n");
+        return MOSE_EXIT_USAGE;
+    }
     spec = mose_spec_parse(words, &error);
     if (!spec)
         return mose_cli_fail(error, NULL);
@@ -99,8 +108,12 @@ mose_cmd_run(int argc, char **argv)
         mose_spec_free(spec);
         return MOSE_EXIT_FAILED;
     }
-    options =
-        (MoseStartOptions){ accel ? accel : "auto", cpu, emulator_cpu, overcommit };
+    options = (MoseStartOptions){ .accel = accel ? accel : "auto",
+                                  .cpu = cpu,
+                                  .emulator_cpu = emulator_cpu,
+                                  .overcommit = overcommit,
+                                  .ram_private = ram_private,
+                                  .interrupt_fd = mose_cli_catch_interrupts() };
     guest = mose_start(argv[1], spec, &options, &reason, &error);
     if (!guest)
         return mose_cli_fail(error, NULL);

@@ -51,6 +51,15 @@ needs_recovery(const MoseGuest *guest)
     return !process || mose_journal_read(guest->dir, &entry, NULL);
 }
 
+static gboolean
+is_starting(const MoseGuest *guest)
+{
+    MoseJournalEntry entry;
+
+    return mose_journal_read(guest->dir, &entry, NULL) &&
+           entry.phase == MOSE_PHASE_START;
+}
+
 MoseState *
 mose_state_read(const char *name)
 {
@@ -74,7 +83,7 @@ mose_state_read(const char *name)
     state->accel = state->guest->spec->accel[state->guest->side];
     process = mose_guest_process(state->guest, &error);
     if (!process) {
-        set_state(state, "ended", error);
+        set_state(state, is_starting(state->guest) ? "starting" : "ended", error);
         return state;
     }
     state->pid = process->pid;

@@ -46,8 +46,9 @@ print_text(const MoseState *state)
         printf("  %s\n", state->trouble);
     else if (*mose_state_words(state->run_state))
         printf("  %s%s\n", state->run_state, mose_state_words(state->run_state));
-    printf("  machine %s, %" G_GUINT64_FORMAT " MB\n", guest->machine_type,
-           guest->spec->ram_size >> 20);
+    printf("  machine %s, %" G_GUINT64_FORMAT " MB%s\n",
+           guest->machine_type ? guest->machine_type : "?", guest->spec->ram_size >> 20,
+           guest->spec->ram_private ? ", private" : "");
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++)
         printf("  %-11s %s, -cpu %s\n", mose_side_name(side), guest->spec->accel[side],
                guest->spec->portable_cpu ? "portable" : guest->spec->cpu[side]);

@@ -13,15 +13,38 @@
 #include "util/json.h"
 
 static char *without_rule;
-static gboolean in_place;
+static gboolean in_place, copy, overcommit;
+static int channels, downtime_ms;
 
 static const GOptionEntry entries[] = {
     { "in-place", 0, 0, G_OPTION_ARG_NONE, &in_place,
       "in the guest's own memory, without a copy (the default)", NULL },
+    { "copy", 0, 0, G_OPTION_ARG_NONE, &copy,
+      "copy the memory while the guest runs (the default for private memory)", NULL },
+    { "channels", 0, 0, G_OPTION_ARG_INT, &channels,
+      "by copy: so many for memory, from QEMU to QEMU; 1: all through MOSE", "N" },
+    { "downtime-limit", 0, 0, G_OPTION_ARG_INT, &downtime_ms,
+      "by copy: what a guest that writes fast may stand still at most (2000)", "MS" },
+    { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,
+      "by copy: even if the host has less memory than the guest", NULL },
     { "without-rule", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &without_rule,
       "leave one rule out", "RULE" },
     { NULL },
 };
+
+static void
+show_copy(const MoseSwitchProgress *copied)
+{
+    fprintf(stderr,
+            "\r\033[Kcopy: round %u, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+            " MB left, %u MB/s",
+            copied->rounds, copied->left >> 20, copied->total >> 20,
+            copied->megabytes_per_second);
+    if (copied->throttle)
+        fprintf(stderr, ", the guest slowed down by %u %%", copied->throttle);
+    if (copied->rounds > 1)
+        fprintf(stderr, ", it may stand still for %u ms", copied->downtime_ms);
+}
 
 static void
 show_phase(const MoseSwitchProgress *progress, gpointer data)
@@ -30,7 +53,10 @@ show_phase(const MoseSwitchProgress *progress, gpointer data)
      * keep us, and it, waiting. */
     if (strcmp(progress->phase, "commit") == 0)
         return;
-    fprintf(stderr, "\r\033[K%s ...", progress->phase);
+    if (progress->total == 0)
+        fprintf(stderr, "\r\033[K%s ...", progress->phase);
+    else
+        show_copy(progress);
 }
 
 static void
@@ -57,6 +83,21 @@ print_json(const MoseGuest *guest, const MoseSwitchReport *report,
 }
 
 static void
+print_copy(const MoseSwitchReport *report)
+{
+    printf("  its memory was copied: %" G_GUINT64_FORMAT " MB in %.1f s, %u round%s, "
+           "while it ran\n",
+           report->copied_bytes >> 20, report->copy_us / 1e6, report->rounds,
+           report->rounds == 1 ? "" : "s");
+    if (report->throttle)
+        printf("  it writes fast: it was slowed down by %u %% at last\n",
+               report->throttle);
+    if (report->downtime_ms > MOSE_FIRST_DOWNTIME_MS)
+        printf("  it writes fast: it was allowed to stand still for %u ms\n",
+               report->downtime_ms);
+}
+
+static void
 print_text(const MoseGuest *guest, const MoseSwitchReport *report)
 {
     printf("guest %s is in the %s now (%s -> %s)\n", guest->name,
@@ -67,6 +108,8 @@ print_text(const MoseGuest *guest, const MoseSwitchReport *report)
     printf("  it stood still for %.1f ms; all took %.0f ms, of which %.0f ms to start "
            "the other QEMU\n",
            report->blackout_us / 1e3, report->total_us / 1e3, report->launch_us / 1e3);
+    if (report->copied)
+        print_copy(report);
     printf("  rules that had something to do:");
     for (guint i = 0; i < report->rules->len; i++)
         printf(" %s", (char *)report->rules->pdata[i]);
@@ -93,6 +136,31 @@ tell(const MoseGuest *guest, const MoseSwitchReport *report, const GError *error
         g_error_matches(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED) ? NULL : hint);
 }
 
+/* FALSE, and words, for options that contradict each other. */
+static gboolean
+read_way(MoseSwitchOptions *options)
+{
+    const char *wrong = NULL;
+
+    if (copy && in_place)
+        wrong = "--copy and --in-place: give one of them";
+    else if (channels < 0 || channels > MOSE_MAX_CHANNELS)
+        wrong = "--channels: 1 to 255";
+    else if (downtime_ms < 0 || downtime_ms > MOSE_MAX_DOWNTIME_MS)
+        wrong = "--downtime-limit: 1 to 60000 ms";
+    else if (in_place && (channels || downtime_ms || overcommit))
+        wrong = "--channels, --downtime-limit and --overcommit are for a copy";
+    if (wrong) {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
+        return FALSE;
+    }
+    options->way = copy ? MOSE_WAY_COPY : in_place ? MOSE_WAY_IN_PLACE : MOSE_WAY_AUTO;
+    options->channels = channels;
+    options->max_downtime_ms = downtime_ms;
+    options->overcommit = overcommit;
+    return TRUE;
+}
+
 static int
 switch_to(MoseSide side, int argc, char **argv)
 {
@@ -106,6 +174,8 @@ switch_to(MoseSide side, int argc, char **argv)
 
     if (!mose_cli_parse(&argc, &argv, entries, 1, 1, &ret))
         return ret;
+    if (!read_way(&options))
+        return MOSE_EXIT_USAGE;
     options.without_rule = without_rule;
     options.progress = terminal ? show_phase : NULL;
     options.interrupt_fd = mose_cli_catch_interrupts();

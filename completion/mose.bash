@@ -10,8 +10,13 @@ _mose_options()
 {
     case $1 in
     host) echo '--cpu --accel --qemu --json --help' ;;
-    run) echo '--accel --cpu --emulator-cpu --qemu --overcommit --json --help --' ;;
-    emulate | virtualize) echo '--in-place --json --help' ;;
+    run)
+        echo '--accel --cpu --emulator-cpu --qemu --overcommit --ram-shared' \
+            '--ram-private --json --help --'
+        ;;
+    emulate | virtualize)
+        echo '--in-place --copy --channels --downtime-limit --overcommit --json --help'
+        ;;
     stream) echo '--section --json --help' ;;
     *) echo '--json --help' ;;
     esac
@@ -57,6 +62,8 @@ _mose_argument()
     run:--cpu) echo portable ;;
     host:--qemu | run:--qemu) echo FILES ;;
     run:--emulator-cpu | stream:--section) ;;
+    emulate:--channels | virtualize:--channels) ;;
+    emulate:--downtime-limit | virtualize:--downtime-limit) ;;
     *) return 1 ;;
     esac
 }

@@ -110,10 +110,15 @@ add_machine(MoseCommandLine *line, const MoseSpec *spec, const MoseCommandFor *w
 static void
 add_ram(MoseCommandLine *line, const MoseSpec *spec)
 {
-    add_printf(line, "-object",
-               "memory-backend-file,id=" MOSE_RAM_ID ",size=%" G_GUINT64_FORMAT
-               ",mem-path=/proc/self/fd/%d,share=on",
-               spec->ram_size, MOSE_RAM_FD);
+    if (spec->ram_private)
+        add_printf(line, "-object",
+                   "memory-backend-ram,id=" MOSE_RAM_ID ",size=%" G_GUINT64_FORMAT,
+                   spec->ram_size);
+    else
+        add_printf(line, "-object",
+                   "memory-backend-file,id=" MOSE_RAM_ID ",size=%" G_GUINT64_FORMAT
+                   ",mem-path=/proc/self/fd/%d,share=on",
+                   spec->ram_size, MOSE_RAM_FD);
     add_printf(line, "-m", "%" G_GUINT64_FORMAT "B", spec->ram_size);
 }
 

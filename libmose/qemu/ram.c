@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guest RAM in a memfd: made, found again, read. See ram.h. */
+/* Guest RAM: room for it, a memfd made, and found again. See ram.h. */
 #include "qemu/ram.h"
 
 #include <errno.h>
@@ -12,12 +12,6 @@
 #include "qemu/command.h"
 #include "util/error.h"
 #include "util/fd.h"
-
-struct MoseRam {
-    guint8 *base;
-    gsize size;
-    GArray *ranges; /* MoseRamRange */
-};
 
 /* The value of "@key   N kB" in /proc/meminfo, in bytes. */
 static guint64
@@ -98,20 +92,28 @@ mose_ram_available(void)
     return MIN(host, cgroups_left());
 }
 
+gboolean
+mose_ram_has_room(guint64 size, GError **error)
+{
+    guint64 available = mose_ram_available();
+
+    if (size <= available)
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_RESOURCES,
+                "no room for %" G_GUINT64_FORMAT " MB of guest RAM: this host has "
+                "%" G_GUINT64_FORMAT " MB left",
+                size >> 20, available >> 20);
+    return FALSE;
+}
+
 int
 mose_ram_create(const char *name, guint64 size, gboolean overcommit, GError **error)
 {
     g_autofree char *label = g_strdup_printf("mose-ram-%s", name);
     g_auto(MoseFd) fd = MOSE_FD_NONE;
-    guint64 available = mose_ram_available();
 
-    if (!overcommit && size > available) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_RESOURCES,
-                    "no room for %" G_GUINT64_FORMAT " MB of guest RAM: this host has "
-                    "%" G_GUINT64_FORMAT " MB left",
-                    size >> 20, available >> 20);
+    if (!overcommit && !mose_ram_has_room(size, error))
         return -1;
-    }
     fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     /* Nobody who holds it can take it away from under those who map it. */
     if (fd < 0 || ftruncate(fd, size) < 0 ||
@@ -134,109 +136,4 @@ mose_ram_open(const MoseProcess *process, GError **error)
     if (fd < 0)
         mose_error_set_errno(error, errno, "cannot open the guest's RAM at %s", path);
     return fd;
-}
-
-/*
- * One line of a flat view:
- *   0000000100000000-000000023fffffff (prio 0, ram): mose-ram @00000000c0000000 KVM
- */
-static gboolean
-parse_line(const char *line, MoseRamRange *ret)
-{
-    char *end;
-    guint64 last;
-    const char *name, *at;
-
-    ret->address = g_ascii_strtoull(line, &end, 16);
-    if (end == line || *end != '-')
-        return FALSE;
-    last = g_ascii_strtoull(end + 1, &end, 16);
-    name = strstr(end, "ram): " MOSE_RAM_ID);
-    if (!name || last < ret->address || last - ret->address == G_MAXUINT64)
-        return FALSE;
-    name += strlen("ram): " MOSE_RAM_ID);
-    if (*name != ' ' && *name != '\0')
-        return FALSE;
-    at = strchr(name, '@');
-    ret->size = last - ret->address + 1;
-    ret->offset = at ? g_ascii_strtoull(at + 1, NULL, 16) : 0;
-    return TRUE;
-}
-
-GArray *
-mose_ram_layout_parse(const char *mtree)
-{
-    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(MoseRamRange));
-    g_auto(GStrv) lines = g_strsplit(mtree, "\n", -1);
-    gboolean wanted = FALSE;
-
-    for (char **line = lines; *line; line++) {
-        char *text = g_strchug(*line);
-        MoseRamRange range;
-
-        /* Views that several address spaces share are printed once, with all
-         * their names first; take the one of the memory address space. */
-        if (g_str_has_prefix(text, "FlatView"))
-            wanted = FALSE;
-        else if (g_str_has_prefix(text, "AS \"memory\""))
-            wanted = TRUE;
-        else if (wanted && parse_line(text, &range))
-            g_array_append_val(ranges, range);
-    }
-    return ranges;
-}
-
-MoseRam *
-mose_ram_map(int fd, MoseQmp *qmp, GError **error)
-{
-    g_autoptr(MoseRam) ram = g_new0(MoseRam, 1);
-    g_autofree char *mtree = mose_qmp_hmp(qmp, "info mtree -f", error);
-    struct stat st;
-    void *base;
-
-    if (!mtree)
-        return NULL;
-    ram->ranges = mose_ram_layout_parse(mtree);
-    if (ram->ranges->len == 0) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_QMP,
-                    "QEMU's memory tree shows no block " MOSE_RAM_ID);
-        return NULL;
-    }
-    if (fstat(fd, &st) < 0 ||
-        (base = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
-        mose_error_set_errno(error, errno, "cannot map the guest's RAM");
-        return NULL;
-    }
-    ram->base = base;
-    ram->size = st.st_size;
-    return g_steal_pointer(&ram);
-}
-
-void
-mose_ram_free(MoseRam *ram)
-{
-    if (!ram)
-        return;
-    if (ram->base)
-        munmap(ram->base, ram->size);
-    g_clear_pointer(&ram->ranges, g_array_unref);
-    g_free(ram);
-}
-
-gboolean
-mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len)
-{
-    for (guint i = 0; i < ram->ranges->len; i++) {
-        const MoseRamRange *range = &g_array_index(ram->ranges, MoseRamRange, i);
-        guint64 in = address - range->address;
-
-        if (address < range->address || in >= range->size || len > range->size - in)
-            continue;
-        if (range->offset > ram->size || in > ram->size - range->offset ||
-            len > ram->size - range->offset - in)
-            return FALSE;
-        memcpy(to, ram->base + range->offset + in, len);
-        return TRUE;
-    }
-    return FALSE;
 }

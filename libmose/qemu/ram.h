@@ -24,13 +24,16 @@
 int mose_ram_create(const char *name, guint64 size, gboolean overcommit,
                     GError **error);
 
+/* Whether the host and its cgroups have @size bytes to give; else RESOURCES. */
+gboolean mose_ram_has_room(guint64 size, GError **error);
+
 /* The RAM of a running QEMU of MOSE's, opened anew through /proc/PID/fd. */
 int mose_ram_open(const MoseProcess *process, GError **error);
 
 /* What the host can still give, in bytes; the smaller of memory and cgroups. */
 guint64 mose_ram_available(void);
 
-/* Where guest-physical addresses lie in the memfd. */
+/* Where guest-physical addresses lie. */
 typedef struct MoseRam MoseRam;
 
 /*
@@ -39,6 +42,13 @@ typedef struct MoseRam MoseRam;
  * space).
  */
 MoseRam *mose_ram_map(int fd, MoseQmp *qmp, GError **error);
+
+/*
+ * The same of private memory: read through /proc/PID/mem of the @process behind @qmp,
+ * at the addresses it tells (HMP `gpa2hva`). Needs the right to trace it
+ * (ptrace(2), PTRACE_MODE_ATTACH_FSCREDS).
+ */
+MoseRam *mose_ram_attach(const MoseProcess *process, MoseQmp *qmp, GError **error);
 void mose_ram_free(MoseRam *ram);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRam, mose_ram_free)
 
@@ -50,6 +60,6 @@ gboolean mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len)
 typedef struct {
     guint64 address; /* guest-physical */
     guint64 size;
-    guint64 offset; /* in the memfd */
+    guint64 offset; /* in the memfd, or the host's virtual address */
 } MoseRamRange;
 GArray *mose_ram_layout_parse(const char *mtree);

@@ -87,7 +87,8 @@ mose_spec_to_json(const MoseSpec *spec)
     JsonArray *options = json_array_new();
     JsonObject *object = mose_json_object(
         "name", "s", spec->name, "qemu", "s", spec->qemu, "cwd", "s", spec->cwd,
-        "machine", "s", spec->machine, "ram-size", "i", (gint64)spec->ram_size, NULL);
+        "machine", "s", spec->machine, "ram-size", "i", (gint64)spec->ram_size,
+                         "ram-private", "b", spec->ram_private, NULL);
 
     set_string(object, "user-cpu", spec->user_cpu);
     json_object_set_boolean_member(object, "portable-cpu", spec->portable_cpu);
@@ -146,6 +147,7 @@ mose_spec_from_json(JsonObject *object, GError **error)
     spec->cwd = g_strdup(mose_json_string(object, "cwd", NULL));
     spec->machine = g_strdup(mose_json_string(object, "machine", NULL));
     spec->ram_size = mose_json_int(object, "ram-size", 0);
+    spec->ram_private = mose_json_bool(object, "ram-private", FALSE);
     spec->user_cpu = g_strdup(mose_json_string(object, "user-cpu", NULL));
     spec->portable_cpu = mose_json_bool(object, "portable-cpu", FALSE);
     whole = whole && spec->name && spec->qemu && spec->cwd && spec->machine &&

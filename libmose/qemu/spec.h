@@ -31,6 +31,7 @@ typedef struct {
     char *cwd;                 /* directory that relative paths start from */
     char *machine;             /* value of -machine, without memory-backend */
     guint64 ram_size;          /* bytes */
+    gboolean ram_private;      /* QEMU's own memory: a switch has to copy it */
     char *user_cpu;            /* the user's -cpu, or NULL */
     gboolean start_paused;     /* -S */
     GPtrArray *options;        /* MoseOption *, in the user's order */

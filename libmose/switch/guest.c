@@ -10,6 +10,7 @@
 
 #include "qemu/command.h"
 #include "switch/guest-dir.h"
+#include "switch/journal.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -43,6 +44,8 @@ read_state(MoseGuest *guest, JsonObject *object, GError **error)
         return FALSE;
     }
     guest->generation = mose_json_int(object, "generation", 0);
+    guest->generations =
+        MAX(guest->generation, mose_json_int(object, "generations", 0));
     guest->pid = mose_json_int(process, "pid", 0);
     guest->start_time = mose_json_int(process, "start-time", 0);
     g_free(guest->machine_type);
@@ -80,16 +83,19 @@ mose_guest_save(MoseGuest *guest, GError **error)
 {
     g_autofree char *path = g_build_filename(guest->dir, "guest.json", NULL);
     g_autofree char *text = NULL;
-    g_autoptr(JsonObject) object =
-        mose_json_object("format", "i", (gint64)FORMAT, "spec", "o",
-                         mose_spec_to_json(guest->spec), "machine-type", "s",
-                         guest->machine_type, "side", "s", mose_side_name(guest->side),
-                         "generation", "i", (gint64)guest->generation, "process", "o",
-                         mose_json_object("pid", "i", (gint64)guest->pid, "start-time",
-                                          "i", (gint64)guest->start_time, NULL),
-                         "boot-id", "s", guest->boot_id, "timeline", "a",
-                         json_array_ref(guest->timeline), NULL);
+    g_autoptr(JsonObject) object = mose_json_object(
+        "format", "i", (gint64)FORMAT, "spec", "o", mose_spec_to_json(guest->spec),
+        "side", "s", mose_side_name(guest->side), "generation", "i",
+        (gint64)guest->generation, "generations", "i", (gint64)guest->generations,
+        "process", "o",
+        mose_json_object("pid", "i", (gint64)guest->pid, "start-time", "i",
+                         (gint64)guest->start_time, NULL),
+        "boot-id", "s", guest->boot_id, "timeline", "a",
+        json_array_ref(guest->timeline), NULL);
 
+    /* Not before its first QEMU has told. */
+    if (guest->machine_type)
+        json_object_set_string_member(object, "machine-type", guest->machine_type);
     if (guest->clock.known)
         json_object_set_int_member(object, "tsc-offset", (gint64)guest->clock.offset);
     text = mose_json_text(object, TRUE);
@@ -153,6 +159,18 @@ mose_guest_open(const char *name, MoseGuestAccess access, GError **error)
     return g_steal_pointer(&guest);
 }
 
+/* Whether its journal tells of more than a start that died. */
+static gboolean
+is_under_way(const MoseGuest *guest)
+{
+    g_autoptr(GError) error = NULL;
+    MoseJournalEntry entry;
+
+    if (mose_journal_read(guest->dir, &entry, &error))
+        return entry.phase != MOSE_PHASE_START;
+    return !g_error_matches(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND);
+}
+
 /*
  * The directory of @guest is free for a new one: what is in it is of a guest that
  * has ended, or of a start that died. What cannot be read may be of a guest that
@@ -161,7 +179,6 @@ mose_guest_open(const char *name, MoseGuestAccess access, GError **error)
 static gboolean
 is_free(const MoseGuest *guest, GError **error)
 {
-    g_autofree char *journal = g_build_filename(guest->dir, "journal", NULL);
     g_autoptr(GError) cause = NULL;
     g_autoptr(MoseGuest) old = mose_guest_open(guest->name, MOSE_GUEST_LOOK, &cause);
     g_autoptr(MoseProcess) process = old ? mose_guest_process(old, NULL) : NULL;
@@ -179,7 +196,7 @@ is_free(const MoseGuest *guest, GError **error)
     monitor = old ? mose_guest_monitor(old, MOSE_MONITOR_QUERY, old->generation) : NULL;
     /* A process of another pid namespace is not found, but it listens. */
     listener = monitor ? mose_unix_connect(monitor, NULL) : MOSE_FD_NONE;
-    if (process || listener >= 0 || (old && g_file_test(journal, G_FILE_TEST_EXISTS))) {
+    if (process || listener >= 0 || (old && is_under_way(guest))) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "there is a guest %s already; see `mose status %s`", guest->name,
                     guest->name);

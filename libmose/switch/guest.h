@@ -31,7 +31,8 @@ typedef struct {
     MoseSpec *spec;
     char *machine_type; /* versioned, as QEMU names it */
     MoseSide side;      /* where the guest is */
-    guint generation;   /* of its process; grows with each switch */
+    guint generation;   /* of its process */
+    guint generations;  /* that there have been: none is used twice */
     pid_t pid;
     guint64 start_time;
     char *boot_id;

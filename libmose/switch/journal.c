@@ -19,7 +19,8 @@ struct MoseJournal {
     MoseJournalEntry entry;
 };
 
-static const char *const phase_names[MOSE_N_PHASES] = { "prepare", "move", "commit" };
+static const char *const phase_names[MOSE_N_PHASES] = { "start", "prepare", "move",
+                                                        "commit" };
 
 const char *
 mose_phase_name(MosePhase phase)
@@ -37,11 +38,11 @@ static gboolean
 write_entry(MoseJournal *journal, GError **error)
 {
     const MoseJournalEntry *entry = &journal->entry;
-    g_autoptr(JsonObject) object =
-        mose_json_object("phase", "s", phase_names[entry->phase], "generation", "i",
-                         (gint64)entry->generation, "side", "s",
-                         mose_side_name(entry->side), "was-running", "b",
-                         entry->was_running, "time-us", "i", g_get_real_time(), NULL);
+    g_autoptr(JsonObject) object = mose_json_object(
+        "phase", "s", phase_names[entry->phase], "generation", "i",
+        (gint64)entry->generation, "source", "i", (gint64)entry->source, "side", "s",
+        mose_side_name(entry->side), "was-running", "b", entry->was_running, "time-us",
+        "i", g_get_real_time(), NULL);
     g_autofree char *text = mose_json_text(object, FALSE);
     g_autofree char *line = g_strconcat(text, "\n", NULL);
 
@@ -74,6 +75,12 @@ mose_journal_begin(const char *dir, const MoseJournalEntry *entry, GError **erro
         return NULL;
     }
     return g_steal_pointer(&journal);
+}
+
+void
+mose_journal_set_running(MoseJournal *journal, gboolean was_running)
+{
+    journal->entry.was_running = was_running;
 }
 
 gboolean
@@ -128,6 +135,7 @@ read_entry(const char *line, const char *path, MoseJournalEntry *ret, GError **e
         return FALSE;
     }
     ret->generation = mose_json_int(object, "generation", 0);
+    ret->source = mose_json_int(object, "source", 0);
     ret->was_running = mose_json_bool(object, "was-running", TRUE);
     return TRUE;
 }

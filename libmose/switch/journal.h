@@ -17,6 +17,7 @@
 
 /* Each phase says who may be ended when MOSE dies in it. */
 typedef enum {
+    MOSE_PHASE_START, /* the guest's first process; it may be ended, and no guest be */
     MOSE_PHASE_PREPARE, /* source runs; the destination may be ended */
     MOSE_PHASE_MOVE,    /* source stops at the end; the destination may be ended */
     MOSE_PHASE_COMMIT,  /* the guest is the destination's; the source must be ended */
@@ -27,7 +28,8 @@ const char *mose_phase_name(MosePhase phase);
 
 typedef struct {
     MosePhase phase;
-    guint generation;     /* the destination's; the source's is guest.json's */
+    guint generation;     /* the destination's */
+    guint source;         /* the source's; 0 when there is none */
     MoseSide side;        /* the destination's */
     gboolean was_running; /* the guest is to run afterwards */
 } MoseJournalEntry;
@@ -37,6 +39,9 @@ typedef struct MoseJournal MoseJournal;
 /* Begin the journal of guest directory @dir with @entry. */
 MoseJournal *mose_journal_begin(const char *dir, const MoseJournalEntry *entry,
                                 GError **error);
+
+/* What the records to come say of the guest. */
+void mose_journal_set_running(MoseJournal *journal, gboolean was_running);
 
 /* Write that @phase has been reached. After TRUE any later reader knows. */
 gboolean mose_journal_advance(MoseJournal *journal, MosePhase phase, GError **error);

@@ -165,7 +165,8 @@ start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
     g_auto(Inheritance) set = { g_array_new(FALSE, FALSE, sizeof(MoseInheritedFd)),
                                 g_array_new(FALSE, FALSE, sizeof(int)) };
 
-    inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
+    if (what->ram_fd >= 0)
+        inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
     if (!inherit_monitors(&set, guest, launch->generation, error) ||
         !inherit_taps(&set, launch->line, what->source, error))
         return FALSE;
@@ -246,10 +247,19 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
 }
 
 void
-mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch)
+mose_launch_doom(const MoseLaunch *launch)
 {
     if (launch->process)
-        mose_process_kill(launch->process);
+        mose_process_doom(launch->process);
+}
+
+void
+mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch)
+{
+    mose_launch_doom(launch);
+    /* Nobody takes the generation of one that the kernel keeps for longer. */
+    if (launch->process)
+        mose_process_wait(launch->process, LAST_WORDS_MS);
     mose_launch_forget_files(guest, launch->generation);
 }
 

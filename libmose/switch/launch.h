@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     MoseSide side;
     guint generation;
-    int ram_fd;                /* the guest's memfd; stays the caller's */
+    int ram_fd;                /* its memfd; stays the caller's; -1: private memory */
     const MoseProcess *source; /* to take descriptors from; NULL for a first start */
     int interrupt_fd;          /* of MoseSwitchOptions; 0: none */
 } MoseLaunchFor;
@@ -36,7 +36,10 @@ MoseLaunch *mose_launch(const MoseGuest *guest, const MoseLaunchFor *what,
 void mose_launch_free(MoseLaunch *launch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseLaunch, mose_launch_free)
 
-/* End the process, and take its monitors' sockets away. */
+/* SIGKILL it: it does nothing more of its own. */
+void mose_launch_doom(const MoseLaunch *launch);
+
+/* The same, wait for its end, and take its monitors' sockets away. */
 void mose_launch_abort(const MoseGuest *guest, MoseLaunch *launch);
 
 /* Bring the user's socket paths and forwarded ports to this process: the guest

@@ -4,7 +4,7 @@
 
 #include "switch/guardian.h"
 #include "switch/move.h"
-#include "switch/recover.h"
+#include "switch/resume.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -18,6 +18,8 @@ static gboolean
 both_stand_still(MoseMove *move, GError **error)
 {
     MoseQmp *const monitors[] = { move->source_qmp, move->destination->qmp };
+
+    mose_move_limit(move, move->source_qmp, MOSE_MOVE_STILL_TIMEOUT_MS);
 
     for (gsize i = 0; i < G_N_ELEMENTS(monitors); i++) {
         g_autoptr(JsonObject) status =
@@ -67,7 +69,7 @@ resume(MoseMove *move, GError **error)
     if (mose_qmp_run(move->destination->qmp, "cont", NULL, &cause) &&
         mose_qmp_wait_event(move->destination->qmp, "RESUME", RESUME_TIMEOUT_MS, -1,
                             &event, &cause)) {
-        move->resume_us = event.time_us;
+        move->resume_us = mose_move_event_us(&event);
         return TRUE;
     }
     if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_QMP) && take_back(move, NULL)) {
@@ -92,9 +94,8 @@ wait_until_due(MoseMove *move)
 {
     gint64 left;
 
-    move->ready_us = g_get_real_time();
+    move->ready_us = g_get_monotonic_time();
     left = move->due_us - move->ready_us;
-    /* The wall clock may have been set meanwhile. */
     if (left > 0 && left < MAX_WAIT_US)
         g_usleep(left);
 }
@@ -108,11 +109,19 @@ mose_move_commit(MoseMove *move, GError **error)
     /* The last moment at which the user can have it back. */
     if (mose_move_interrupted(move, error))
         return FALSE;
+    if (move->own_state) {
+        move->was_running = FALSE;
+        move->run_state = g_steal_pointer(&move->own_state);
+    }
+    mose_journal_set_running(move->journal, move->was_running);
     if (!mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
         return FALSE;
+    mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     if (move->was_running && !resume(move, error))
         return FALSE;
     move->committed_us = g_get_monotonic_time();
+    if (move->copy)
+        mose_move_note_copied(move);
     mose_process_kill(move->source);
     return TRUE;
 }
@@ -186,16 +195,18 @@ mose_move_undo(MoseMove *move, GError **error)
 
     g_clear_pointer(&move->relay, mose_relay_free);
     if (move->uncertain) {
-        g_clear_pointer(&move->guardian, mose_process_free);
+        g_clear_pointer(&move->guardian, mose_guardian_leave);
+        return;
+    }
+    if (move->destination)
+        mose_launch_doom(move->destination);
+    if (!return_to_source(move, error)) {
+        /* Keep the journal: the guardian tries again on another monitor. */
+        g_clear_pointer(&move->guardian, mose_guardian_leave);
         return;
     }
     if (move->destination)
         mose_launch_abort(move->guest, move->destination);
-    if (!return_to_source(move, error)) {
-        /* Keep the journal: the guardian tries again on another monitor. */
-        g_clear_pointer(&move->guardian, mose_process_free);
-        return;
-    }
     if (move->journal && !mose_journal_end(move->guest->dir, &trouble))
         add_words(error, "; ", trouble);
 }

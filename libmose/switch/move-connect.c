@@ -1,133 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The stream's way from the source to the destination: sockets, capabilities, and
- * the rules on the relay's thread. See move.h.
+ * The stream's way from the source to the destination. See move.h.
+ *
+ * In place, and by copy through one channel, each QEMU gets one end of a socket pair,
+ * and the relay has the others.
+ *
+ * By copy through several channels (multifd) QEMU needs a socket with a name: all the
+ * source's channels go to the address of the first (QEMU migration/socket.c:
+ * socket_send_channel_create). Memory is to go from QEMU to QEMU, and only the first
+ * channel through the relay. So the source is told a path at which MOSE listens, for
+ * one connection (backlog 0). When that one has come, the destination's socket is
+ * renamed to the same path, and only then is the connection accepted. Channels that
+ * were quicker wait in connect(2) until then, and look the path up again (Linux
+ * net/unix/af_unix.c:unix_stream_connect, "restart").
  */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "switch/move.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/unix-socket.h"
 
-/*
- * From the rewritten stream to the guest's next instruction: the destination's
- * load, its answer, `cont`. What the guest's last switches needed is the best
- * guess, within these bounds; this much without one (bench/switch). A guess that
- * was too long makes the guest stand still longer; one that was too short makes
- * its clock late until the next switch.
- */
-#define REST_GUESS_US 2500
-#define REST_MIN_US 1000
-#define REST_MAX_US 5000
-#define REST_MEMORY 3 /* switches in one direction */
-/* How much later than the stream its STOP may be read on a busy host. */
-#define STOP_LAG_US 100000
-
-/* --- the rewriting, on the relay's thread --- */
-
-/* The least that one of the last switches in this direction needed from here on:
- * one that was held up by a busy host is not a guess for the next. */
-static gint64
-expected_rest_us(const MoseMove *move)
-{
-    JsonArray *timeline = move->guest->timeline;
-    const char *side = mose_side_name(move->options->side);
-    gint64 least = G_MAXINT64;
-    guint seen = 0;
-
-    for (guint i = json_array_get_length(timeline); i-- > 0 && seen < REST_MEMORY;) {
-        JsonObject *event = mose_json_element(timeline, i);
-        gint64 rest = mose_json_int(event, "rest-us", 0);
-
-        if (rest <= 0 || strcmp(mose_json_string(event, "side", ""), side) != 0)
-            continue;
-        least = MIN(least, rest);
-        seen++;
-    }
-    return seen ? CLAMP(least, REST_MIN_US, REST_MAX_US) : REST_GUESS_US;
-}
-
-/* Wait for the main thread to have read the source's STOP, which QEMU sent before
- * the stream that the rules work on. */
-static gboolean
-wait_for_stop(MoseMove *move)
-{
-    gint64 deadline = g_get_monotonic_time() + STOP_LAG_US;
-    gboolean seen = TRUE;
-
-    g_mutex_lock(&move->stop_lock);
-    while (seen && !move->stopped_seen)
-        seen = g_cond_wait_until(&move->stop_cond, &move->stop_lock, deadline);
-    g_mutex_unlock(&move->stop_lock);
-    return seen;
-}
-
-/* The guest's clocks are set for one moment, and it resumes then, not before. */
-static gint64
-stopped_ns(gpointer data, guint64 tsc)
-{
-    MoseMove *move = data;
-    gint64 rest_us = expected_rest_us(move);
-    MoseTscSample now;
-    guint64 khz;
-
-    if (!move->was_running || !wait_for_stop(move))
-        return 0;
-    now = mose_tsc_sample();
-    khz = mose_tsc_khz(&move->tsc, &now);
-    move->rewritten_us = g_get_real_time();
-    move->due_us = move->rewritten_us + rest_us;
-    return mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,
-                              (move->due_us - move->stop_us) * 1000);
-}
+/* In place all that is left goes at once. */
+#define ANY_DOWNTIME_MS 100000
+#define ACCEPT_TIMEOUT_MS 5000
 
 static gboolean
-read_memory(gpointer data, guint64 address, void *to, gsize len)
+by_name(const MoseMove *move)
 {
-    const MoseMove *move = data;
-
-    return mose_ram_read(move->ram, address, to, len);
+    return move->copy && move->channels > 1;
 }
-
-static gboolean
-rewrite(MoseDoc *doc, gpointer data, GError **error)
-{
-    MoseMove *move = data;
-    MoseTscSample now = mose_tsc_sample();
-    MoseRuleContext context = { mose_move_direction(move),
-                                mose_tsc_khz(&move->tsc, &now), stopped_ns, read_memory,
-                                move };
-
-    if (move->options->tamper &&
-        !move->options->tamper(doc, move->options->data, error))
-        return FALSE;
-    return mose_rules_rewrite(&context, doc, move->options->without_rule, move->changed,
-                              error);
-}
-
-/* --- connecting --- */
 
 /* Only what this operation needs: another one may have left its own. */
 static gboolean
-set_capabilities(MoseQmp *qmp, GError **error)
+set_capabilities(const MoseMove *move, MoseQmp *qmp, GError **error)
 {
-    static const struct {
+    const struct {
         const char *name;
         gboolean on;
     } wanted[] = {
         { "events", TRUE },
-        { "x-ignore-shared", TRUE },
+        { "x-ignore-shared", !move->copy },
         { "return-path", TRUE },
         { "late-block-activate", TRUE },
         { "pause-before-switchover", FALSE },
-        { "multifd", FALSE },
+        { "multifd", by_name(move) },
         { "postcopy-ram", FALSE },
         { "xbzrle", FALSE },
-        { "auto-converge", FALSE },
+        { "auto-converge", move->copy },
         { "mapped-ram", FALSE },
     };
     JsonArray *list = json_array_new();
@@ -140,15 +67,59 @@ set_capabilities(MoseQmp *qmp, GError **error)
                         mose_json_object("capabilities", "a", list, NULL), error);
 }
 
-/* What is left when RAM stays where it is goes at once, at any speed. */
+/* On one host there is no network to spare: at any speed. By copy the guest is granted
+ * more time to stand still by need (move-copy.c). */
 static gboolean
-set_limits(MoseQmp *qmp, GError **error)
+set_parameters(MoseMove *move, MoseQmp *qmp, GError **error)
 {
-    return mose_qmp_run(qmp, "migrate-set-parameters",
-                        mose_json_object("max-bandwidth", "i", (gint64)0,
-                                         "downtime-limit", "i", (gint64)100000, NULL),
-                        error);
+    JsonObject *parameters = mose_json_object(
+        "max-bandwidth", "i", (gint64)0, "downtime-limit", "i",
+        (gint64)(move->copy ? mose_move_first_downtime_ms(move) : ANY_DOWNTIME_MS),
+        NULL);
+
+    if (by_name(move))
+        json_object_set_int_member(parameters, "multifd-channels", move->channels);
+    if (move->copy)
+        move->copied.downtime_ms = mose_move_first_downtime_ms(move);
+    return mose_qmp_run(qmp, "migrate-set-parameters", parameters, error);
 }
+
+static gboolean
+watch(int epoll_fd, int fd, GError **error)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot watch the move");
+    return FALSE;
+}
+
+/* What ends a wait for the move: the user, the guardians' end, the relay's failure. */
+static gboolean
+open_wake_fd(MoseMove *move, GError **error)
+{
+    int user = move->options->interrupt_fd;
+
+    move->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (move->wake_fd >= 0)
+        return watch(move->wake_fd, mose_guardian_fd(move->guardian), error) &&
+               (user <= 0 || watch(move->wake_fd, user, error));
+    mose_error_set_errno(error, errno, "cannot watch the move");
+    return FALSE;
+}
+
+/* The guardian was forked before this thread is made. */
+static gboolean
+start_relay(MoseMove *move, MoseFd *source, MoseFd *destination, GError **error)
+{
+    move->relay = mose_relay_start(mose_fd_steal(source), mose_fd_steal(destination),
+                                   mose_move_rewrite, move, error);
+    return move->relay &&
+           watch(move->wake_fd, mose_relay_failure_fd(move->relay), error);
+}
+
+/* --- socket pairs --- */
 
 /* One end of a new socket pair goes to QEMU as "mose", the other is returned. */
 static int
@@ -170,46 +141,112 @@ give_socket(MoseQmp *qmp, GError **error)
 }
 
 static gboolean
-watch(int epoll_fd, int fd)
+connect_pairs(MoseMove *move, GError **error)
 {
-    struct epoll_event event = { .events = EPOLLIN };
+    g_auto(MoseFd) source = give_socket(move->source_qmp, error);
+    g_auto(MoseFd) destination =
+        source < 0 ? MOSE_FD_NONE : give_socket(move->destination->qmp, error);
 
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return destination >= 0 && start_relay(move, &source, &destination, error) &&
+           mose_qmp_run(move->destination->qmp, "migrate-incoming",
+                        mose_json_object("uri", "s", "fd:mose", NULL), error);
 }
 
-/* What ends a wait for the move: the relay's failure, and the user. */
-static gboolean
-open_wake_fd(MoseMove *move, GError **error)
-{
-    int user = move->options->interrupt_fd;
+/* --- sockets with names --- */
 
-    move->wake_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (move->wake_fd >= 0 &&
-        watch(move->wake_fd, mose_relay_failure_fd(move->relay)) &&
-        (user <= 0 || watch(move->wake_fd, user)))
+/* Where the source's channels go, and where the destination listens at first. */
+static char *
+channel_path(const MoseMove *move, const char *what)
+{
+    return g_strdup_printf("%s/%s.%u", move->guest->dir, what,
+                           move->destination->generation);
+}
+
+static gboolean
+run_uri(MoseQmp *qmp, const char *command, const char *path, GError **error)
+{
+    g_autofree char *uri = g_strconcat("unix:", path, NULL);
+
+    return mose_qmp_run(qmp, command, mose_json_object("uri", "s", uri, NULL), error);
+}
+
+static gboolean
+listen_by_name(MoseMove *move, GError **error)
+{
+    g_autofree char *ours = channel_path(move, "stream");
+    g_autofree char *theirs = channel_path(move, "incoming");
+
+    move->listener = mose_unix_listen_for(ours, 0, error);
+    return move->listener >= 0 &&
+           run_uri(move->destination->qmp, "migrate-incoming", theirs, error);
+}
+
+/* Wait until the source's first channel has come, and not been accepted. */
+static gboolean
+wait_channel(MoseMove *move, GError **error)
+{
+    struct pollfd fds[] = { { move->listener, POLLIN, 0 },
+                            { move->wake_fd, POLLIN, 0 } };
+    int n;
+
+    while ((n = poll(fds, G_N_ELEMENTS(fds), ACCEPT_TIMEOUT_MS)) < 0 && errno == EINTR)
+        ;
+    if (n > 0 && fds[0].revents)
         return TRUE;
-    mose_error_set_errno(error, errno, "cannot watch the move");
+    g_set_error(error, MOSE_ERROR, n > 0 ? MOSE_ERROR_CLOSED : MOSE_ERROR_TIMEOUT,
+                "the source did not connect to %s/stream.%u", move->guest->dir,
+                move->destination->generation);
     return FALSE;
+}
+
+/* The first channel is ours from here on, the others find the destination. */
+static gboolean
+take_channel(MoseMove *move, GError **error)
+{
+    g_autofree char *ours = channel_path(move, "stream");
+    g_autofree char *theirs = channel_path(move, "incoming");
+    g_auto(MoseFd) source = MOSE_FD_NONE;
+    g_auto(MoseFd) destination = MOSE_FD_NONE;
+
+    if (!wait_channel(move, error))
+        return FALSE;
+    if (rename(theirs, ours) < 0) {
+        mose_error_set_errno(error, errno, "cannot rename socket %s", theirs);
+        return FALSE;
+    }
+    source = accept4(move->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (source < 0) {
+        mose_error_set_errno(error, errno, "cannot accept the source's channel");
+        return FALSE;
+    }
+    mose_fd_close(move->listener);
+    move->listener = MOSE_FD_NONE;
+    destination = mose_unix_connect(ours, error);
+    return destination >= 0 && start_relay(move, &source, &destination, error);
 }
 
 gboolean
 mose_move_connect(MoseMove *move, GError **error)
 {
-    g_auto(MoseFd) source = MOSE_FD_NONE;
-    g_auto(MoseFd) destination = MOSE_FD_NONE;
     MoseQmp *to = move->destination->qmp;
 
-    if (!set_capabilities(move->source_qmp, error) || !set_capabilities(to, error) ||
-        !set_limits(move->source_qmp, error))
+    if (!open_wake_fd(move, error) ||
+        !set_capabilities(move, move->source_qmp, error) ||
+        !set_capabilities(move, to, error) ||
+        !set_parameters(move, move->source_qmp, error) ||
+        (move->copy && !set_parameters(move, to, error)))
         return FALSE;
-    source = give_socket(move->source_qmp, error);
-    destination = source < 0 ? -1 : give_socket(to, error);
-    if (destination < 0)
-        return FALSE;
-    /* The guardian was forked before this thread was made. */
-    move->relay = mose_relay_start(mose_fd_steal(&source), mose_fd_steal(&destination),
-                                   rewrite, move, error);
-    return move->relay && open_wake_fd(move, error) &&
-           mose_qmp_run(to, "migrate-incoming",
+    return by_name(move) ? listen_by_name(move, error) : connect_pairs(move, error);
+}
+
+gboolean
+mose_move_send(MoseMove *move, GError **error)
+{
+    g_autofree char *path = channel_path(move, "stream");
+
+    if (by_name(move))
+        return run_uri(move->source_qmp, "migrate", path, error) &&
+               take_channel(move, error);
+    return mose_qmp_run(move->source_qmp, "migrate",
                         mose_json_object("uri", "s", "fd:mose", NULL), error);
 }

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The steps of a switch, up to where the guest stops; the stream's way is in
- * move-connect.c, what follows in move-commit.c. */
+/* The steps of a switch before anything moves; what follows is in move-connect.c,
+ * move-migrate.c and move-commit.c. */
 #include "switch/move.h"
 
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "switch/guardian.h"
-#include "switch/recover.h"
+#include "switch/resume.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/unix-socket.h"
 
-/* In place the stream has some 330 KB: a side that takes longer hangs. */
-#define MOVE_TIMEOUT_MS 15000
-/* How long a QEMU that failed may take to say so. */
-#define LAST_WORDS_MS 200
+/* Channels for memory by copy: one fills a processor on either side. */
+#define MIN_CHANNELS 2
+#define GOOD_CHANNELS 4
+
 MoseMove *
 mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
 {
@@ -27,6 +28,8 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
     g_mutex_init(&move->stop_lock);
     g_cond_init(&move->stop_cond);
     move->wake_fd = MOSE_FD_NONE;
+    move->listener = MOSE_FD_NONE;
+    move->copied.phase = "move";
     move->changed = g_ptr_array_new();
     move->begun_us = g_get_monotonic_time();
     move->tsc = mose_tsc_sample();
@@ -46,7 +49,9 @@ mose_move_free(MoseMove *move)
     mose_ram_free(move->ram);
     mose_fd_close(move->ram_fd);
     mose_fd_close(move->wake_fd);
+    mose_fd_close(move->listener);
     g_free(move->run_state);
+    g_free(move->own_state);
     mose_qmp_free(move->source_qmp);
     mose_process_free(move->source);
     g_clear_pointer(&move->changed, g_ptr_array_unref);
@@ -69,12 +74,57 @@ mose_move_interrupted(const MoseMove *move, GError **error)
     return TRUE;
 }
 
-static void
-set_reply_limit(const MoseMove *move, MoseQmp *qmp)
+gboolean
+mose_move_guarded(const MoseMove *move, GError **error)
 {
-    int ms = move->options->reply_ms;
+    if (mose_guardian_alive(move->guardian))
+        return TRUE;
+    g_clear_error(error);
+    g_set_error(
+        error, MOSE_ERROR, MOSE_ERROR_FAILED,
+        "the guardians have ended: nobody would see to the guest if this command "
+        "ended, too");
+    return FALSE;
+}
 
-    mose_qmp_set_timeout(qmp, ms ? ms : MOSE_MOVE_QMP_TIMEOUT_MS);
+/* The memory's way. */
+static gboolean
+choose_way(MoseMove *move, GError **error)
+{
+    const MoseSwitchOptions *options = move->options;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (options->way == MOSE_WAY_IN_PLACE && move->guest->spec->ram_private) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "guest %s has private memory (--ram-private), which can only be "
+                    "copied; leave --in-place out",
+                    move->guest->name);
+        return FALSE;
+    }
+    move->copy = options->way == MOSE_WAY_COPY || move->guest->spec->ram_private;
+    move->channels = options->channels ? options->channels
+                                       : CLAMP(processors, MIN_CHANNELS, GOOD_CHANNELS);
+    /* QEMU's own sockets have short names. */
+    if (strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
+        move->channels = 1;
+    return TRUE;
+}
+
+/* Rules have to read the guest's memory. */
+static gboolean
+open_memory(MoseMove *move, GError **error)
+{
+    if (move->guest->spec->ram_private)
+        move->ram = mose_ram_attach(move->source, move->source_qmp, error);
+    else if ((move->ram_fd = mose_ram_open(move->source, error)) >= 0)
+        move->ram = mose_ram_map(move->ram_fd, move->source_qmp, error);
+    return move->ram != NULL;
+}
+
+void
+mose_move_limit(const MoseMove *move, MoseQmp *qmp, int ms)
+{
+    mose_qmp_set_timeout(qmp, move->options->reply_ms ? move->options->reply_ms : ms);
 }
 
 static gboolean
@@ -88,46 +138,57 @@ open_source(MoseMove *move, GError **error)
     move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
     if (!move->source_qmp)
         return FALSE;
-    set_reply_limit(move, move->source_qmp);
+    mose_move_limit(move, move->source_qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     status = mose_qmp_query(move->source_qmp, "query-status", NULL, error);
     if (!status)
         return FALSE;
     move->was_running = mose_status_is_live(status);
     if (!mose_json_bool(status, "running", FALSE))
         move->run_state = g_strdup(mose_json_string(status, "status", NULL));
-    move->ram_fd = mose_ram_open(move->source, error);
-    if (move->ram_fd < 0)
-        return FALSE;
-    move->ram = mose_ram_map(move->ram_fd, move->source_qmp, error);
-    return move->ram != NULL;
+    return open_memory(move, error);
 }
 
 gboolean
 mose_move_begin(MoseMove *move, GError **error)
 {
-    MoseJournalEntry entry = { MOSE_PHASE_PREPARE, move->guest->generation + 1,
-                               move->options->side, FALSE };
+    MoseGuest *guest = move->guest;
+    MoseJournalEntry entry = { .phase = MOSE_PHASE_PREPARE,
+                               .source = guest->generation,
+                               .side = move->options->side };
 
-    if (!open_source(move, error))
+    if (!choose_way(move, error) || !open_source(move, error))
         return FALSE;
+    entry.generation = ++guest->generations;
     entry.was_running = move->was_running;
-    move->journal = mose_journal_begin(move->guest->dir, &entry, error);
+    move->journal = mose_journal_begin(guest->dir, &entry, error);
     if (!move->journal)
         return FALSE;
-    move->guardian = mose_guardian_start(move->guest, error);
+    move->guardian = mose_guardian_start(guest, error);
     return move->guardian != NULL;
 }
 
 gboolean
 mose_move_launch(MoseMove *move, GError **error)
 {
-    MoseLaunchFor what = { move->options->side, move->guest->generation + 1,
-                           move->ram_fd, move->source, move->options->interrupt_fd };
+    const MoseSpec *spec = move->guest->spec;
+    MoseLaunchFor what = { move->options->side, move->guest->generations, move->ram_fd,
+                           move->source, move->options->interrupt_fd };
+    g_auto(MoseFd) memory = MOSE_FD_NONE;
 
+    if (move->copy && spec->ram_private && !move->options->overcommit &&
+        !mose_ram_has_room(spec->ram_size, error))
+        return FALSE;
+    if (move->copy && !spec->ram_private) {
+        memory = mose_ram_create(spec->name, spec->ram_size, move->options->overcommit,
+                                 error);
+        if (memory < 0)
+            return FALSE;
+        what.ram_fd = memory;
+    }
     move->destination = mose_launch(move->guest, &what, error);
     move->launched_us = g_get_monotonic_time();
     if (move->destination)
-        set_reply_limit(move, move->destination->qmp);
+        mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     return move->destination != NULL;
 }
 
@@ -167,145 +228,4 @@ mose_move_check(MoseMove *move, GError **error)
         }
     }
     return FALSE;
-}
-
-static gboolean
-migration_ended(const MoseQmpEvent *event, gpointer data)
-{
-    const char *status = mose_json_string(event->data, "status", "");
-
-    return strcmp(event->name, "MIGRATION") == 0 &&
-           (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
-            strcmp(status, "cancelled") == 0);
-}
-
-/* Why the source sent only a part: it tells, or it has ended. */
-static void
-explain_source(MoseMove *move, GError **error)
-{
-    g_autoptr(JsonObject) state =
-        mose_qmp_query(move->source_qmp, "query-migrate", NULL, NULL);
-    g_autofree char *log = mose_guest_log(move->guest, move->guest->generation);
-    g_autofree char *said = NULL;
-
-    if (state) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "the source did not send the guest: %s",
-                    mose_json_string(state, "error-desc", "no reason was given"));
-        return;
-    }
-    said = mose_log_said(log);
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
-                "the source ended while it sent the guest%s%s",
-                *said ? "; it said: " : "", said);
-}
-
-/* Why the destination did not load, as it says itself, or as @relay saw it. */
-static void
-explain_destination(MoseMove *move, const GError *relay, GError **error)
-{
-    g_autoptr(JsonObject) state = NULL;
-    g_autofree char *said = NULL;
-
-    /* One that exits says why before its socket closes. */
-    mose_process_wait(move->destination->process, LAST_WORDS_MS);
-    said = mose_log_said(move->destination->log);
-    if (*said) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "the destination did not load the guest; it said: %s", said);
-        return;
-    }
-    state = mose_qmp_query(move->source_qmp, "query-migrate", NULL, NULL);
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "the move failed: %s",
-                relay ? relay->message
-                      : mose_json_string(state, "error-desc", "no reason was given"));
-}
-
-/*
- * Why a move that did not end well did not. Whoever fails first makes the others
- * fail after it; the relay, between them, knows which it was.
- */
-static gboolean
-explain(MoseMove *move, GError **error)
-{
-    struct pollfd failed = { mose_relay_failure_fd(move->relay), POLLIN, 0 };
-    g_autoptr(GError) relay = NULL;
-
-    if (mose_move_interrupted(move, error))
-        return FALSE;
-    g_clear_error(error);
-    /* A process's end may be seen before the relay sees its socket's. */
-    while (poll(&failed, 1, LAST_WORDS_MS) < 0 && errno == EINTR)
-        ;
-    mose_relay_check(move->relay, &relay);
-    if (mose_relay_source_ended(move->relay))
-        explain_source(move, error);
-    else if (relay && !g_error_matches(relay, MOSE_ERROR, MOSE_ERROR_CLOSED))
-        g_propagate_error(error, g_steal_pointer(&relay));
-    else
-        explain_destination(move, relay, error);
-    return FALSE;
-}
-
-/* The guest stands still, or never will. */
-static gboolean
-stopped_or_failed(const MoseQmpEvent *event, gpointer data)
-{
-    return strcmp(event->name, "STOP") == 0 || migration_ended(event, data);
-}
-
-/* The time at which the guest stood still, for the rule of it. */
-static gboolean
-note_stop(MoseMove *move, GError **error)
-{
-    MoseQmpEvent event;
-
-    if (!mose_qmp_wait(move->source_qmp, stopped_or_failed, NULL, MOVE_TIMEOUT_MS,
-                       move->wake_fd, &event, error) ||
-        strcmp(event.name, "STOP") != 0)
-        return FALSE;
-    g_mutex_lock(&move->stop_lock);
-    move->stop_us = event.time_us;
-    move->stopped_seen = TRUE;
-    g_cond_signal(&move->stop_cond);
-    g_mutex_unlock(&move->stop_lock);
-    return TRUE;
-}
-
-static gboolean
-wait_ended(MoseMove *move, MoseQmp *qmp, GError **error)
-{
-    MoseQmpEvent event;
-
-    return mose_qmp_wait(qmp, migration_ended, NULL, MOVE_TIMEOUT_MS, move->wake_fd,
-                         &event, error) &&
-           strcmp(mose_json_string(event.data, "status", ""), "completed") == 0;
-}
-
-gboolean
-mose_move_migrate(MoseMove *move, GError **error)
-{
-    guint64 out;
-
-    if (!mose_process_alive(move->guardian)) {
-        mose_process_free(g_steal_pointer(&move->guardian));
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "the guardian has ended");
-        return FALSE;
-    }
-    if (!mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error))
-        return FALSE;
-    /* Old events would be taken for those of this move. */
-    while (mose_qmp_take_event(move->source_qmp, "STOP", NULL))
-        ;
-    move->touched_source = TRUE;
-    move->moved_us = g_get_monotonic_time();
-    if (!mose_qmp_run(move->source_qmp, "migrate",
-                      mose_json_object("uri", "s", "fd:mose", NULL), error))
-        return FALSE;
-    if ((move->was_running && !note_stop(move, error)) ||
-        !wait_ended(move, move->source_qmp, error) ||
-        !wait_ended(move, move->destination->qmp, error))
-        return explain(move, error);
-    mose_relay_progress(move->relay, &move->stream_bytes, &out);
-    return TRUE;
 }

@@ -7,13 +7,18 @@
 #include "qemu/ram.h"
 #include "switch/clock.h"
 #include "switch/facts.h"
+#include "switch/guardian.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
 #include "switch/relay.h"
 #include "switch/switch.h"
 
-/* Time limit of each QMP command of a switch. */
+/* Time limit of each QMP command of a switch, */
 #define MOSE_MOVE_QMP_TIMEOUT_MS 5000
+/* ... and while the guest stands still and the destination is to answer. */
+#define MOSE_MOVE_STILL_TIMEOUT_MS 3000
+/* In place the stream has some 330 KB: a side that takes longer hangs. */
+#define MOSE_MOVE_TIMEOUT_MS 15000
 
 typedef struct {
     MoseGuest *guest; /* borrowed, locked */
@@ -30,7 +35,7 @@ typedef struct {
     gboolean uncertain;      /* whether the destination runs: recovery will tell */
 
     MoseJournal *journal;
-    MoseProcess *guardian;
+    MoseGuardian *guardian;
     MoseLaunch *destination;
     MoseRelay *relay;
     guint64 stream_bytes;
@@ -42,12 +47,21 @@ typedef struct {
     GMutex stop_lock;    /* of the next two */
     GCond stop_cond;
     gboolean stopped_seen; /* atomic: stop_us is valid */
-    gint64 stop_us;        /* wall clock of the source's STOP */
-    gint64 resume_us;      /* and of the destination's RESUME */
-    gint64 rewritten_us;   /* when the rules ran, */
-    gint64 due_us;         /* when the guest is to resume by its clocks, */
-    gint64 ready_us;       /* and when it could have: wall clocks; 0 if not set */
-    gint64 begun_us, launched_us, moved_us, committed_us; /* monotonic */
+    char *own_state;       /* it stopped of itself meanwhile: QEMU's name for why */
+
+    /* All of CLOCK_MONOTONIC, which nobody sets; 0 if not reached. */
+    gint64 stop_us;      /* the source's STOP, */
+    gint64 resume_us;    /* the destination's RESUME, */
+    gint64 rewritten_us; /* when the rules ran, */
+    gint64 due_us;       /* when the guest is to resume by its clocks, */
+    gint64 ready_us;     /* and when it could have */
+    gint64 begun_us, launched_us, moved_us, committed_us;
+
+    gboolean copy;             /* memory goes through sockets */
+    guint channels;            /* for it; 1: through the relay */
+    int listener;              /* for the first of several, or -1 */
+    MoseSwitchProgress copied; /* what is known of it */
+    gint64 copied_us;          /* when it last came on */
 } MoseMove;
 
 MoseMove *mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options);
@@ -56,6 +70,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseMove, mose_move_free)
 
 /* TRUE and INTERRUPTED when the user wants no more of it. */
 gboolean mose_move_interrupted(const MoseMove *move, GError **error);
+/* FALSE with FAILED when nobody would see to the guest if this process ended. */
+gboolean mose_move_guarded(const MoseMove *move, GError **error);
+/* Limit each answer of the QEMU behind @qmp to @ms, or to what the options say. */
+void mose_move_limit(const MoseMove *move, MoseQmp *qmp, int ms);
 /* Find the source, open its monitor and RAM, begin journal and guardian. */
 gboolean mose_move_begin(MoseMove *move, GError **error);
 /* Start the destination, paused. */
@@ -65,10 +83,26 @@ guint mose_move_direction(const MoseMove *move);
 /* Compare the two machines; REFUSED if a rule says no. */
 MoseFactSet *mose_move_facts(MoseMove *move, GError **error);
 gboolean mose_move_check(MoseMove *move, GError **error);
-/* Put the relay between them. The guest still runs. */
+/* What the rules do, on the relay's thread; @data is the move. */
+gboolean mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error);
+/* Make the way from the one to the other. The guest still runs. */
 gboolean mose_move_connect(MoseMove *move, GError **error);
+/* Tell the source to migrate there. */
+gboolean mose_move_send(MoseMove *move, GError **error);
+/* Wait for one of @match's events of the source for as long as its memory is being
+ * copied; in place, for the usual time. */
+gboolean mose_move_await(MoseMove *move, MoseQmpMatch match, MoseQmpEvent *ret,
+                         GError **error);
 /* Move it: it stops in here. */
 gboolean mose_move_migrate(MoseMove *move, GError **error);
+/* By copy: what the guest may stand still to begin with. */
+guint mose_move_first_downtime_ms(const MoseMove *move);
+/* How much memory went, once it is all over. */
+void mose_move_note_copied(MoseMove *move);
+/* Why a move that did not end well did not: always FALSE. */
+gboolean mose_move_explain(MoseMove *move, GError **error);
+/* When @event was sent, by our own clock: QEMU stamps with one that people set. */
+gint64 mose_move_event_us(const MoseQmpEvent *event);
 /* Give the guest to the destination, and end the source. */
 gboolean mose_move_commit(MoseMove *move, GError **error);
 /* Sockets, ports, records. */

@@ -3,128 +3,31 @@
 #include "switch/recover.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "qemu/command.h"
+#include "switch/generation.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
+#include "switch/resume.h"
 #include "util/error.h"
 #include "util/json.h"
 
-#define CANCEL_TIMEOUT_MS 5000
-#define POLL_MS 2
+#define CONNECT_TIMEOUT_MS 5000
+#define END_TIMEOUT_MS 1000
 
-/* Whether process @pid is ours, and was started with our pidfile @path: anybody may
- * name the path, and somebody may be looking at the file. */
+/* The guest's first process had not been let run when its `mose run` ended: there is
+ * no guest. */
 static gboolean
-has_pidfile(pid_t pid, const char *path)
+unstart(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
 {
-    g_autofree char *dir = g_strdup_printf("/proc/%d", (int)pid);
-    g_autofree char *file = g_build_filename(dir, "cmdline", NULL);
-    g_autofree char *text = NULL;
-    const char *before = "";
-    struct stat st;
-    gsize len;
-
-    if (stat(dir, &st) < 0 || st.st_uid != geteuid() ||
-        !g_file_get_contents(file, &text, &len, NULL))
+    if (!mose_end_generation(guest, entry->generation, error))
         return FALSE;
-    for (const char *p = text; p < text + len; p += strlen(p) + 1) {
-        if (strcmp(before, "-pidfile") == 0 && strcmp(p, path) == 0)
-            return TRUE;
-        before = p;
-    }
+    mose_launch_forget_files(guest, entry->generation);
+    if (mose_guest_remove(guest, error))
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "guest %s was never started: its `mose run` ended before",
+                    guest->name);
     return FALSE;
-}
-
-MoseProcess *
-mose_find_generation(const MoseGuest *guest, guint generation)
-{
-    g_autofree char *path = mose_guest_pidfile(guest, generation);
-    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
-    const char *name;
-
-    while (proc && (name = g_dir_read_name(proc))) {
-        pid_t pid = g_ascii_strtoll(name, NULL, 10);
-        MoseProcess *process;
-
-        if (pid <= 0 || !has_pidfile(pid, path))
-            continue;
-        process = mose_process_open(pid, mose_process_start_time(pid), NULL);
-        if (process)
-            return process;
-    }
-    return NULL;
-}
-
-gboolean
-mose_status_is_live(JsonObject *status)
-{
-    return mose_json_bool(status, "running", FALSE) ||
-           strcmp(mose_json_string(status, "status", ""), "suspended") == 0;
-}
-
-static gboolean
-is_running(MoseQmp *qmp, gboolean *ret, GError **error)
-{
-    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
-
-    if (!status)
-        return FALSE;
-    *ret = mose_status_is_live(status);
-    return TRUE;
-}
-
-/* Wait until no migration is under way at the source. One that has "completed" may
- * not have left the state "finish-migrate" yet, in which `cont` is refused. */
-static gboolean
-wait_for_end(MoseQmp *source, GError **error)
-{
-    static const char *const ended[] = { "",       "none",      "completed",
-                                         "failed", "cancelled", NULL };
-    gint64 deadline = g_get_monotonic_time() + CANCEL_TIMEOUT_MS * 1000;
-
-    for (;;) {
-        g_autoptr(JsonObject) state =
-            mose_qmp_query(source, "query-migrate", NULL, error);
-        g_autoptr(JsonObject) status =
-            state ? mose_qmp_query(source, "query-status", NULL, error) : NULL;
-
-        if (!status)
-            return FALSE;
-        if (g_strv_contains(ended, mose_json_string(state, "status", "")) &&
-            strcmp(mose_json_string(status, "status", ""), "finish-migrate") != 0)
-            return TRUE;
-        if (g_get_monotonic_time() > deadline) {
-            g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
-                        "the source does not end its migration (%s)",
-                        mose_json_string(state, "status", ""));
-            return FALSE;
-        }
-        /* QEMU tells of this end by an event only where events are switched on,
-         * and that is another command's choice. */
-        g_usleep(POLL_MS * 1000);
-    }
-}
-
-gboolean
-mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
-{
-    gboolean running = FALSE;
-
-    if (!mose_qmp_run(source, "migrate_cancel", NULL, error) ||
-        !wait_for_end(source, error) || !is_running(source, &running, error))
-        return FALSE;
-    if (running || !was_running)
-        return TRUE;
-    if (!mose_qmp_run(source, "cont", NULL, error) ||
-        !is_running(source, &running, error))
-        return FALSE;
-    if (!running)
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "the source does not run although it was told to");
-    return running;
 }
 
 static gboolean
@@ -134,16 +37,19 @@ undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     g_autoptr(MoseQmp) source = NULL;
 
-    if (destination && !mose_process_kill(destination)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "the destination (pid %d) does not end", (int)destination->pid);
-        return FALSE;
-    }
+    /* It does nothing more of its own after the signal: the guest need not wait until
+     * the kernel has taken it apart. */
+    if (destination)
+        mose_process_doom(destination);
     if (process) {
         source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
         if (!source || !mose_resume_source(source, entry->was_running, error))
             return FALSE;
     }
+    /* One that the kernel keeps (in its storage, say) is doomed all the same, and
+     * nobody will take its generation. */
+    if (destination)
+        mose_process_wait(destination, END_TIMEOUT_MS);
     mose_launch_forget_files(guest, entry->generation);
     return TRUE;
 }
@@ -170,7 +76,7 @@ run_destination(MoseQmp *qmp, gboolean *ret_refused, GError **error)
     if (mose_qmp_run(qmp, "cont", NULL, &cause))
         return TRUE;
     *ret_refused = g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_QMP) &&
-                   is_running(qmp, &running, NULL) && !running;
+                   mose_query_is_live(qmp, &running, NULL) && !running;
     g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
 }
@@ -225,7 +131,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
 
     if (!destination)
         return bury(guest, entry, source, error);
-    qmp = mose_qmp_connect(monitor, CANCEL_TIMEOUT_MS, error);
+    qmp = mose_qmp_connect(monitor, CONNECT_TIMEOUT_MS, error);
     if (!qmp)
         return FALSE;
     /* The source stands still after its migration: it can wait for its end until
@@ -242,7 +148,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     take_over(guest, entry, destination);
     if (!settle(guest, entry, qmp, &later))
         g_debug("settling: %s", later->message);
-    mose_launch_forget_files(guest, entry->generation - 1);
+    mose_launch_forget_files(guest, entry->source);
     return TRUE;
 }
 
@@ -290,6 +196,9 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
+    if (entry.phase == MOSE_PHASE_START)
+        return unstart(guest, &entry, error);
+    guest->generations = MAX(guest->generations, entry.generation);
     committed = entry.phase == MOSE_PHASE_COMMIT;
     if (!(committed ? finish : undo)(guest, &entry, error)) {
         g_prefix_error(error, "cannot %s the switch of guest %s that was interrupted: ",

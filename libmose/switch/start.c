@@ -8,9 +8,10 @@
 #include "host/fitness.h"
 #include "qemu/cpu.h"
 #include "qemu/ram.h"
+#include "switch/generation.h"
+#include "switch/guardian.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
-#include "switch/recover.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -121,12 +122,20 @@ read_machine_type(MoseGuest *guest, MoseQmp *qmp, GError **error)
 }
 
 static MoseLaunch *
-launch_first(MoseGuest *guest, gboolean overcommit, GError **error)
+launch_first(MoseGuest *guest, const MoseStartOptions *options, GError **error)
 {
-    g_auto(MoseFd) ram =
-        mose_ram_create(guest->name, guest->spec->ram_size, overcommit, error);
-    MoseLaunchFor what = { MOSE_SIDE_VIRTUALIZER, 1, ram, NULL, 0 };
+    const MoseSpec *spec = guest->spec;
+    g_auto(MoseFd) ram = MOSE_FD_NONE;
+    MoseLaunchFor what = { MOSE_SIDE_VIRTUALIZER, guest->generation, -1, NULL,
+                           options->interrupt_fd };
 
+    if (spec->ram_private) {
+        if (!options->overcommit && !mose_ram_has_room(spec->ram_size, error))
+            return NULL;
+        return mose_launch(guest, &what, error);
+    }
+    ram = mose_ram_create(guest->name, spec->ram_size, options->overcommit, error);
+    what.ram_fd = ram;
     return ram < 0 ? NULL : mose_launch(guest, &what, error);
 }
 
@@ -135,8 +144,6 @@ begin_life(MoseGuest *guest, MoseLaunch *launch, GError **error)
 {
     const MoseSpec *spec = guest->spec;
 
-    guest->side = MOSE_SIDE_VIRTUALIZER;
-    guest->generation = launch->generation;
     guest->pid = launch->process->pid;
     guest->start_time = launch->process->start_time;
     if (!read_machine_type(guest, launch->qmp, error) ||
@@ -146,17 +153,50 @@ begin_life(MoseGuest *guest, MoseLaunch *launch, GError **error)
                     mose_json_object("side", "s", mose_side_name(guest->side), "accel",
                                      "s", spec->accel[guest->side], NULL));
     return mose_guest_save(guest, error) &&
-           (spec->start_paused || mose_qmp_run(launch->qmp, "cont", NULL, error));
+           (spec->start_paused || mose_qmp_run(launch->qmp, "cont", NULL, error)) &&
+           mose_journal_end(guest->dir, error);
 }
 
-/* End the process of @generation, where somebody has left one. */
-static void
-end_generation(const MoseGuest *guest, guint generation)
+/* From here on the guardians know what to clear away. */
+static gboolean
+begin_start(MoseGuest *guest, MoseGuardian **ret, GError **error)
 {
-    g_autoptr(MoseProcess) process = mose_find_generation(guest, generation);
+    MoseJournalEntry entry = { .phase = MOSE_PHASE_START,
+                               .generation = 1,
+                               .side = MOSE_SIDE_VIRTUALIZER };
+    g_autoptr(MoseJournal) journal = NULL;
 
-    if (process)
-        mose_process_kill(process);
+    guest->side = entry.side;
+    guest->generation = guest->generations = entry.generation;
+    /* Of a MOSE that died while it started this guest. */
+    if (!mose_end_generation(guest, entry.generation, error))
+        return FALSE;
+    journal = mose_journal_begin(guest->dir, &entry, error);
+    if (!journal || !mose_guest_save(guest, error))
+        return FALSE;
+    *ret = mose_guardian_start(guest, error);
+    return *ret != NULL;
+}
+
+static gboolean
+start(MoseGuest *guest, const MoseStartOptions *options, GError **error)
+{
+    g_autoptr(MoseLaunch) launch = NULL;
+    MoseGuardian *guardian = NULL;
+    gboolean good = FALSE;
+
+    if (begin_start(guest, &guardian, error))
+        launch = launch_first(guest, options, error);
+    if (launch)
+        good = begin_life(guest, launch, error);
+    if (launch && !good) {
+        mose_launch_explain(launch, error);
+        mose_launch_abort(guest, launch);
+    }
+    if (!good)
+        mose_guest_remove(guest, NULL);
+    mose_guardian_stop(guardian);
+    return good;
 }
 
 MoseGuest *
@@ -165,24 +205,14 @@ mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
 {
     g_autoptr(MoseSpec) owned = spec;
     g_autoptr(MoseGuest) guest = NULL;
-    g_autoptr(MoseLaunch) launch = NULL;
 
     if (!choose_accels(spec, options, ret_reason, error) ||
         !choose_cpus(spec, options, error) || !(guest = mose_guest_create(name, error)))
         return NULL;
     spec->name = g_strdup(name);
+    spec->ram_private = options->ram_private;
     guest->spec = g_steal_pointer(&owned);
-    /* Of a MOSE that died while it started this guest. */
-    end_generation(guest, 1);
-    launch = launch_first(guest, options->overcommit, error);
-    if (launch && begin_life(guest, launch, error))
-        return g_steal_pointer(&guest);
-    if (launch) {
-        mose_launch_explain(launch, error);
-        mose_launch_abort(guest, launch);
-    }
-    mose_guest_remove(guest, NULL);
-    return NULL;
+    return start(guest, options, error) ? g_steal_pointer(&guest) : NULL;
 }
 
 /* The sockets that the guest's last process was reached by. */
@@ -215,9 +245,11 @@ mose_stop(MoseGuest *guest, GError **error)
         }
     }
     /* Of a switch that could not be recovered. */
-    end_generation(guest, guest->generation);
-    end_generation(guest, guest->generation + 1);
-    mose_launch_forget_files(guest, guest->generation + 1);
+    for (guint i = guest->generation; i <= guest->generations; i++) {
+        if (!mose_end_generation(guest, i, error))
+            return FALSE;
+        mose_launch_forget_files(guest, i);
+    }
     remove_sockets(guest);
     return mose_guest_remove(guest, error);
 }

@@ -10,11 +10,14 @@ typedef struct {
                                  among QEMU's options, else "portable" */
     const char *emulator_cpu; /* a value for -cpu of the emulator; NULL: as cpu */
     gboolean overcommit;      /* start even if the host has less memory */
+    gboolean ram_private;     /* QEMU's own memory instead of shared */
+    int interrupt_fd;         /* readable when the user wants no more of it; 0: none */
 } MoseStartOptions;
 
 /*
  * Start guest @name as @spec (taken over) says. *@ret_reason tells why "auto"
- * chose its accelerator. The guest returned is locked.
+ * chose its accelerator. The guest returned is locked. On failure, and where this
+ * process dies before the guest runs, there is no guest and no trace of it.
  */
 MoseGuest *mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
                       char **ret_reason, GError **error);

@@ -50,6 +50,12 @@ fill_report(const MoseMove *move, MoseSwitchReport *ret)
         .move_us = move->committed_us - move->moved_us,
         .total_us = g_get_monotonic_time() - move->begun_us,
         .stream_bytes = move->stream_bytes,
+        .copied = move->copy,
+        .copied_bytes = move->copied.sent,
+        .copy_us = move->copy && move->stop_us ? move->stop_us - move->moved_us : 0,
+        .rounds = move->copied.rounds,
+        .throttle = move->copied.throttle,
+        .downtime_ms = move->copied.downtime_ms,
         .run_state = g_strdup(move->run_state),
         .rules = g_ptr_array_ref(move->changed),
     };
@@ -66,15 +72,26 @@ JsonObject *
 mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side)
 {
     JsonArray *rules = json_array_new();
+    JsonObject *object;
 
     for (guint i = 0; i < report->rules->len; i++)
         json_array_add_string_element(rules, report->rules->pdata[i]);
-    return mose_json_object(
+    object = mose_json_object(
         "side", "s", mose_side_name(side), "from-accel", "s", report->from_accel,
         "accel", "s", report->to_accel, "blackout-us", "i", report->blackout_us,
         "rest-us", "i", report->rest_us, "launch-us", "i", report->launch_us, "move-us",
         "i", report->move_us, "total-us", "i", report->total_us, "stream-bytes", "i",
-        (gint64)report->stream_bytes, "rules", "a", rules, NULL);
+        (gint64)report->stream_bytes, "rules", "a", rules, "way", "s",
+        report->copied ? "copy" : "in-place", NULL);
+    if (report->copied)
+        json_object_set_object_member(
+            object, "copy",
+            mose_json_object("bytes", "i", (gint64)report->copied_bytes, "copy-us", "i",
+                             report->copy_us, "rounds", "i", (gint64)report->rounds,
+                             "throttle-percent", "i", (gint64)report->throttle,
+                             "downtime-limit-ms", "i", (gint64)report->downtime_ms,
+                             NULL));
+    return object;
 }
 
 gboolean
@@ -119,11 +136,11 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
 }
 
 gboolean
-mose_switch_check(MoseGuest *guest, MoseSide side, GPtrArray **ret_found,
-                  GPtrArray **ret_reasons, gboolean *ret_good, GError **error)
+mose_switch_check(MoseGuest *guest, const MoseSwitchOptions *options,
+                  GPtrArray **ret_found, GPtrArray **ret_reasons, gboolean *ret_good,
+                  GError **error)
 {
-    MoseSwitchOptions options = { .side = side };
-    g_autoptr(MoseMove) move = mose_move_new(guest, &options);
+    g_autoptr(MoseMove) move = mose_move_new(guest, options);
     g_autoptr(MoseFactSet) facts = NULL;
     g_autoptr(GError) undone = NULL;
 

@@ -30,11 +30,23 @@ typedef struct {
     /* In this order: "prepare", "check", "move", "commit", "settle"; told again while
      * a phase goes on. */
     const char *phase;
+    /* In "move" by copy; 0 else. */
+    guint64 sent, left, total; /* bytes of memory: sent so far (more than once where the
+                                  guest writes), to be sent, all there is */
+    guint megabytes_per_second;
+    guint rounds;      /* over all that was written meanwhile */
+    guint throttle;    /* percent of its time that the guest is kept from writing */
+    guint downtime_ms; /* that it may stand still at the end; grows by need */
 } MoseSwitchProgress;
 
 typedef struct {
     MoseSide side; /* where the guest is to go */
     MoseWay way;
+    guint channels; /* by copy: 0: as many as are good here; 1: one, which all goes
+                       through MOSE; more: these for memory, from QEMU to QEMU */
+    guint max_downtime_ms; /* by copy: what a guest that writes fast may be kept still
+                              at the end; 0: MOSE_DOWNTIME_MS */
+    gboolean overcommit;   /* copy even if the host has less memory */
     const char *without_rule; /* leave this rule out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
@@ -48,6 +60,11 @@ typedef struct {
     gpointer data;
 } MoseSwitchOptions;
 
+#define MOSE_DOWNTIME_MS 2000
+#define MOSE_FIRST_DOWNTIME_MS 100 /* to begin with */
+#define MOSE_MAX_DOWNTIME_MS 60000
+#define MOSE_MAX_CHANNELS 255 /* QEMU's (MultiFDPages, a byte on the wire) */
+
 typedef struct {
     const char *from_accel, *to_accel; /* of the guest's description */
     char *run_state;      /* QEMU's name for the guest's state before; NULL: running */
@@ -57,8 +74,12 @@ typedef struct {
     gint64 launch_us;     /* to start the destination */
     gint64 move_us;       /* from `migrate` to RESUME */
     gint64 total_us;      /* all of it */
-    guint64 stream_bytes; /* that the source sent */
-    GPtrArray *rules;     /* names of the rules that changed something */
+    guint64 stream_bytes; /* that the source sent through MOSE */
+    gboolean copied;      /* and by copy: */
+    guint64 copied_bytes; /* of memory, */
+    gint64 copy_us;       /* in this time, while the guest ran, */
+    guint rounds, throttle, downtime_ms; /* as in MoseSwitchProgress */
+    GPtrArray *rules;                    /* names of the rules that changed something */
 } MoseSwitchReport;
 
 void mose_switch_report_clear(MoseSwitchReport *report);
@@ -77,9 +98,10 @@ gboolean mose_switch(MoseGuest *guest, const MoseSwitchOptions *options,
                      MoseSwitchReport *ret, GError **error);
 
 /*
- * What each rule says of a switch of @guest to @side: see mose_facts_judge().
+ * What each rule says of a switch of @guest with @options: see mose_facts_judge().
  * A destination is started for it and ended again; the guest runs on. *@ret_good
  * tells whether nothing is refused.
  */
-gboolean mose_switch_check(MoseGuest *guest, MoseSide side, GPtrArray **ret_found,
-                           GPtrArray **ret_reasons, gboolean *ret_good, GError **error);
+gboolean mose_switch_check(MoseGuest *guest, const MoseSwitchOptions *options,
+                           GPtrArray **ret_found, GPtrArray **ret_reasons,
+                           gboolean *ret_good, GError **error);

@@ -90,6 +90,17 @@ mose_json_int(JsonObject *object, const char *name, gint64 fallback)
     return json_node_get_int(node);
 }
 
+double
+mose_json_double(JsonObject *object, const char *name, double fallback)
+{
+    JsonNode *node = member(object, name, JSON_NODE_VALUE);
+
+    if (!node || (json_node_get_value_type(node) != G_TYPE_INT64 &&
+                  json_node_get_value_type(node) != G_TYPE_DOUBLE))
+        return fallback;
+    return json_node_get_double(node);
+}
+
 gboolean
 mose_json_bool(JsonObject *object, const char *name, gboolean fallback)
 {

@@ -19,6 +19,7 @@ JsonObject *mose_json_object(const char *name, ...) G_GNUC_NULL_TERMINATED;
 const char *mose_json_string(JsonObject *object, const char *name,
                              const char *fallback);
 gint64 mose_json_int(JsonObject *object, const char *name, gint64 fallback);
+double mose_json_double(JsonObject *object, const char *name, double fallback);
 gboolean mose_json_bool(JsonObject *object, const char *name, gboolean fallback);
 JsonObject *mose_json_child(JsonObject *object, const char *name);
 JsonArray *mose_json_array(JsonObject *object, const char *name);

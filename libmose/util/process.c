@@ -132,10 +132,16 @@ mose_process_wait(const MoseProcess *process, int timeout_ms)
     return TRUE;
 }
 
+void
+mose_process_doom(const MoseProcess *process)
+{
+    pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
+}
+
 gboolean
 mose_process_kill(const MoseProcess *process)
 {
-    pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
+    mose_process_doom(process);
     return mose_process_wait(process, KILL_WAIT_MS);
 }
 

@@ -46,7 +46,10 @@ gboolean mose_process_alive(const MoseProcess *process);
 /* Wait until it has ended; FALSE after @timeout_ms. */
 gboolean mose_process_wait(const MoseProcess *process, int timeout_ms);
 
-/* SIGKILL, and wait until it is gone (FALSE: it did not go within 10 s). */
+/* SIGKILL: from here on it executes nothing more of its own. */
+void mose_process_doom(const MoseProcess *process);
+
+/* The same, and wait until it is gone (FALSE: it did not go within 10 s). */
 gboolean mose_process_kill(const MoseProcess *process);
 
 /* A copy here of descriptor @number there (pidfd_getfd(2), Linux 5.6). */

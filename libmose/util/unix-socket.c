@@ -41,6 +41,12 @@ address_of(const char *path, struct sockaddr_un *addr, MoseFd *ret_dir, GError *
 int
 mose_unix_listen(const char *path, GError **error)
 {
+    return mose_unix_listen_for(path, 8, error);
+}
+
+int
+mose_unix_listen_for(const char *path, int backlog, GError **error)
+{
     g_auto(MoseFd) dir = MOSE_FD_NONE;
     g_auto(MoseFd) fd = MOSE_FD_NONE;
     struct sockaddr_un addr = { 0 };
@@ -51,7 +57,8 @@ mose_unix_listen(const char *path, GError **error)
     unlink(addr.sun_path);
     /* The mode of the socket node is the descriptor's, less the umask. */
     if (fd < 0 || fchmod(fd, 0600) < 0 ||
-        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0) {
+        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+        listen(fd, backlog) < 0) {
         mose_error_set_errno(error, errno, "cannot listen at %s", path);
         return -1;
     }

@@ -10,6 +10,9 @@
 /* Listen at @path (mode 0600, a stale socket there is replaced); -1 and @error. */
 int mose_unix_listen(const char *path, GError **error);
 
+/* The same for so many connections that wait to be accepted, and one more. */
+int mose_unix_listen_for(const char *path, int backlog, GError **error);
+
 /* Connect to @path; -1 and @error (CLOSED where nobody listens). */
 int mose_unix_connect(const char *path, GError **error);
 

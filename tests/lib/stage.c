@@ -10,6 +10,7 @@
 #include "qemu/command.h"
 #include "switch/guest-dir.h"
 #include "switch/journal.h"
+#include "switch/generation.h"
 #include "switch/recover.h"
 #include "switch/start.h"
 #include "util/json.h"
@@ -82,7 +83,8 @@ stage_count(const Stage *stage, guint generation, const char *command)
     return n;
 }
 
-/* guest.json, of which a failed switch may change nothing but the timeline. */
+/* guest.json, of which a failed switch may change nothing but the timeline and
+ * the count of processes that there have been. */
 char *
 stage_state(const Stage *stage)
 {
@@ -95,6 +97,7 @@ stage_state(const Stage *stage)
     object = mose_json_parse(text, -1, path, &error);
     g_assert_no_error(error);
     json_object_remove_member(object, "timeline");
+    json_object_remove_member(object, "generations");
     return mose_json_text(object, TRUE);
 }
 

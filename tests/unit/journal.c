@@ -11,7 +11,7 @@
 
 static char *dir, *path;
 
-static const MoseJournalEntry prepare = { MOSE_PHASE_PREPARE, 7, MOSE_SIDE_EMULATOR,
+static const MoseJournalEntry prepare = { MOSE_PHASE_PREPARE, 7, 6, MOSE_SIDE_EMULATOR,
                                           TRUE };
 
 static MoseJournal *
@@ -43,6 +43,7 @@ expect(MosePhase phase)
     g_assert_no_error(error);
     g_assert_cmpstr(mose_phase_name(entry.phase), ==, mose_phase_name(phase));
     g_assert_cmpuint(entry.generation, ==, 7);
+    g_assert_cmpuint(entry.source, ==, 6);
     g_assert_cmpint(entry.side, ==, MOSE_SIDE_EMULATOR);
     g_assert_true(entry.was_running);
 }
@@ -95,7 +96,7 @@ test_phases(void)
 static void
 test_paused(void)
 {
-    const MoseJournalEntry paused = { MOSE_PHASE_MOVE, 3, MOSE_SIDE_VIRTUALIZER,
+    const MoseJournalEntry paused = { MOSE_PHASE_MOVE, 3, 2, MOSE_SIDE_VIRTUALIZER,
                                       FALSE };
     g_autoptr(GError) error = NULL;
     MoseJournalEntry entry;

@@ -9,6 +9,7 @@
 
 #include "lib/stage.h"
 #include "switch/journal.h"
+#include "switch/generation.h"
 #include "switch/recover.h"
 
 /* For the answers that never come; more, where the machine is slow. */

@@ -182,7 +182,6 @@ test_source_kept(gconstpointer data)
     /* The next try is as good as the first. */
     if (c->destination) {
         g_clear_error(&error);
-        stage_write(&stage, "pid.2.script", "", -1);
         stage_switch(&stage, MOSE_SIDE_EMULATOR, &error);
         g_assert_no_error(error);
     }

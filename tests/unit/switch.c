@@ -13,6 +13,7 @@
 #include "lib/stage.h"
 #include "qemu/command.h"
 #include "switch/journal.h"
+#include "switch/generation.h"
 #include "switch/recover.h"
 #include "switch/start.h"
 #include "util/json.h"
@@ -328,7 +329,7 @@ static const char *const socket_options[] = {
 static char *
 leave_switch(Stage *stage, MosePhase phase)
 {
-    MoseJournalEntry entry = { phase, 2, MOSE_SIDE_EMULATOR, TRUE };
+    MoseJournalEntry entry = { phase, 2, 1, MOSE_SIDE_EMULATOR, TRUE };
     g_autoptr(GError) error = NULL;
     g_autoptr(MoseJournal) journal = NULL;
     char *bound;

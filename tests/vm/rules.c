@@ -10,6 +10,7 @@
 
 #include "lib/vm.h"
 #include "stream/rules/list.h"
+#include "switch/generation.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/json.h"

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guardian's process: waiting, for the command and for the other one, and what is
+ * done then. See guardian.h. */
+#include "switch/guardian-process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "qemu/command.h"
+#include "switch/guest-dir.h"
+#include "switch/journal.h"
+#include "switch/recover.h"
+#include "switch/resume.h"
+#include "util/cgroup.h"
+#include "util/error.h"
+#include "util/fd.h"
+
+/* Another command may hold the lock for as long as a switch takes. */
+#define LOCK_TRIES 100
+#define LOCK_WAIT_MS 50
+/* A QEMU that hangs for a while (in its storage, say) answers later. */
+#define RECOVER_TRIES 5
+#define RECOVER_WAIT_MS 1000
+/* Looks at the guest while a switch lasts, and how many of them may find it still.
+ * The command's own limits end its waits before (move.h). */
+#define LOOK_MS 1000
+#define LOOK_LIMIT_MS 500
+#define MAX_STILL 10
+
+/* The descriptors that a guardian keeps. */
+enum { COMMAND_FD = 3, DONE_FD, HELD_FD, N_FDS };
+
+typedef struct {
+    char *name; /* of the guest */
+    MoseFd other;
+    gboolean first; /* who looks at the guest: its monitor has room for one */
+    int still;
+} Guard;
+
+/* Keep nothing of the command's but @keep: an open socket would hide its end from
+ * QEMU, and an open lock from the next command. */
+static void
+leave_command(const int *keep)
+{
+    int high[N_FDS - COMMAND_FD], null_fd;
+
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    for (int i = 0; i < N_FDS - COMMAND_FD; i++)
+        high[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, N_FDS);
+    for (int i = 0; i < N_FDS - COMMAND_FD; i++)
+        dup2(high[i], COMMAND_FD + i);
+    close_range(N_FDS, ~0U, 0);
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= 2 && null_fd >= 0; fd++)
+        dup2(null_fd, fd);
+}
+
+/* A signal to the one's session or group shall not reach the other. */
+static void
+stand_alone(void)
+{
+    setsid();
+    prctl(PR_SET_NAME, "mose-guardian");
+}
+
+/* --- when the command has ended --- */
+
+/* The guest, locked. Whoever holds the lock meanwhile recovers it as well. */
+static MoseGuest *
+open_guest(const char *name)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        g_autoptr(GError) error = NULL;
+        MoseGuest *guest = mose_guest_open(name, MOSE_GUEST_LOCK, &error);
+
+        if (guest || !g_error_matches(error, MOSE_ERROR, MOSE_ERROR_BUSY))
+            return guest;
+        poll(NULL, 0, LOCK_WAIT_MS);
+    }
+    return NULL;
+}
+
+/* FALSE: it may be tried again. Nobody is kept from the guest between two tries. */
+static gboolean
+recover(const char *name)
+{
+    g_autoptr(MoseGuest) guest = open_guest(name);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+    MoseRecovered recovered;
+
+    if (!guest || mose_recover(guest, &recovered, &error) ||
+        g_error_matches(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+        return TRUE;
+    path = g_build_filename(guest->dir, "guardian.log", NULL);
+    mose_guest_dir_write(path, error->message, NULL);
+    return FALSE;
+}
+
+/* --- while it lives --- */
+
+/* Whether a switch holds the guest still. A source that does not answer is at work
+ * itself (it writes back its disks' caches, say): ending the command would not help. */
+static gboolean
+is_still(const char *name)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+    g_autoptr(JsonObject) status = NULL;
+    g_autoptr(MoseQmp) qmp = NULL;
+    g_autofree char *monitor = NULL;
+    MoseJournalEntry entry;
+
+    if (!guest || !mose_journal_read(guest->dir, &entry, NULL) || !entry.was_running ||
+        entry.phase < MOSE_PHASE_MOVE)
+        return FALSE;
+    monitor = mose_guest_monitor(guest, MOSE_MONITOR_GUARDIAN, guest->generation);
+    qmp = mose_qmp_connect(monitor, LOOK_LIMIT_MS, NULL);
+    if (qmp)
+        mose_qmp_set_timeout(qmp, LOOK_LIMIT_MS);
+    status = qmp ? mose_qmp_query(qmp, "query-status", NULL, NULL) : NULL;
+    return status && !mose_status_is_live(status);
+}
+
+/* A command that was stopped by a signal between the guest's stop and the commit
+ * would keep the guest still for ever. */
+static void
+look(Guard *guard)
+{
+    guard->still = is_still(guard->name) ? guard->still + 1 : 0;
+    if (guard->still >= MAX_STILL)
+        pidfd_send_signal(COMMAND_FD, SIGKILL, NULL, 0);
+}
+
+/* Have a second guardian. In the new process this returns as it does in the old one,
+ * each watching the other. */
+static void
+divide(Guard *guard)
+{
+    g_auto(MoseFd) self = pidfd_open(getpid(), 0);
+    pid_t pid = self < 0 ? -1 : fork();
+
+    if (pid == 0) {
+        stand_alone();
+        guard->first = FALSE;
+        guard->other = mose_fd_steal(&self);
+    } else if (pid > 0) {
+        guard->first = TRUE;
+        guard->other = pidfd_open(pid, 0);
+    }
+}
+
+/* TRUE when the command has ended, FALSE when its work is done. */
+static gboolean
+wait_for_command(Guard *guard)
+{
+    for (;;) {
+        struct pollfd fds[] = { { COMMAND_FD, POLLIN, 0 },
+                                { DONE_FD, POLLIN, 0 },
+                                { guard->other, POLLIN, 0 } };
+        int n = poll(fds, G_N_ELEMENTS(fds), guard->first ? LOOK_MS : -1);
+
+        if (n > 0 && fds[1].revents)
+            return FALSE;
+        if (n > 0 && fds[0].revents)
+            return TRUE;
+        if (n > 0 && fds[2].revents) {
+            mose_fd_close(guard->other);
+            waitpid(-1, NULL, WNOHANG);
+            guard->other = MOSE_FD_NONE;
+            divide(guard);
+        }
+        if (n == 0 && guard->other < 0)
+            divide(guard);
+        if (n == 0 && guard->first)
+            look(guard);
+    }
+}
+
+void
+mose_guardian_main(const MoseGuest *guest, int command, int done, int held)
+{
+    const int keep[] = { command, done, held };
+    Guard guard = { g_strdup(guest->name), MOSE_FD_NONE, TRUE, 0 };
+    pid_t process = guest->pid;
+
+    leave_command(keep);
+    stand_alone();
+    divide(&guard);
+    /* What ends the command's service or session must not end its guardians. */
+    if (process > 0)
+        mose_cgroup_join(getpid(), process);
+    if (wait_for_command(&guard))
+        for (int i = 0; i < RECOVER_TRIES && !recover(guard.name); i++)
+            poll(NULL, 0, RECOVER_WAIT_MS);
+    _exit(0);
+}

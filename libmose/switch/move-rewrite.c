@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The rules at work in a switch, on the relay's thread. See move.h. */
+#include <string.h>
+
+#include "switch/move.h"
+#include "util/json.h"
+
+/*
+ * From the rewritten stream to the guest's next instruction: the destination's
+ * load, its answer, `cont`. What the guest's last switches needed is the best
+ * guess, within these bounds; this much without one (bench/switch). A guess that
+ * was too long makes the guest stand still longer; one that was too short makes
+ * its clock late until the next switch.
+ */
+#define REST_GUESS_US 2500
+#define REST_MIN_US 1000
+#define REST_MAX_US 5000
+#define REST_MEMORY 3 /* switches in one direction */
+/* How much later than the stream its STOP may be read on a busy host. */
+#define STOP_LAG_US 100000
+
+/* The least that one of the last switches in this direction needed from here on:
+ * one that was held up by a busy host is not a guess for the next. */
+static gint64
+expected_rest_us(const MoseMove *move)
+{
+    JsonArray *timeline = move->guest->timeline;
+    const char *side = mose_side_name(move->options->side);
+    gint64 least = G_MAXINT64;
+    guint seen = 0;
+
+    for (guint i = json_array_get_length(timeline); i-- > 0 && seen < REST_MEMORY;) {
+        JsonObject *event = mose_json_element(timeline, i);
+        gint64 rest = mose_json_int(event, "rest-us", 0);
+
+        if (rest <= 0 || strcmp(mose_json_string(event, "side", ""), side) != 0)
+            continue;
+        least = MIN(least, rest);
+        seen++;
+    }
+    return seen ? CLAMP(least, REST_MIN_US, REST_MAX_US) : REST_GUESS_US;
+}
+
+/* Wait for the main thread to have read the source's STOP, which QEMU sent before
+ * the stream that the rules work on. */
+static gboolean
+wait_for_stop(MoseMove *move)
+{
+    gint64 deadline = g_get_monotonic_time() + STOP_LAG_US;
+    gboolean seen = TRUE;
+
+    g_mutex_lock(&move->stop_lock);
+    while (seen && !move->stopped_seen)
+        seen = g_cond_wait_until(&move->stop_cond, &move->stop_lock, deadline);
+    g_mutex_unlock(&move->stop_lock);
+    return seen;
+}
+
+/* The guest's clocks are set for one moment, and it resumes then, not before. */
+static gint64
+stopped_ns(gpointer data, guint64 tsc)
+{
+    MoseMove *move = data;
+    gint64 rest_us = expected_rest_us(move);
+    MoseTscSample now;
+    guint64 khz;
+
+    if (!move->was_running || move->own_state || !wait_for_stop(move))
+        return 0;
+    now = mose_tsc_sample();
+    khz = mose_tsc_khz(&move->tsc, &now);
+    move->rewritten_us = now.ns / 1000;
+    move->due_us = move->rewritten_us + rest_us;
+    return mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,
+                              (move->due_us - move->stop_us) * 1000);
+}
+
+static gboolean
+read_memory(gpointer data, guint64 address, void *to, gsize len)
+{
+    const MoseMove *move = data;
+
+    return mose_ram_read(move->ram, address, to, len);
+}
+
+/*
+ * While its memory is copied a guest may stop of itself (a disk has failed, it has shut
+ * itself down, ...). QEMU then keeps this state (migration/global_state.c): it must not
+ * be let run at the destination.
+ */
+static gboolean
+note_own_stop(MoseMove *move, MoseDoc *doc, GError **error)
+{
+    MoseSection *section = mose_doc_find(doc, "globalstate", 0);
+    g_autofree char *state = NULL;
+    const guint8 *bytes;
+    gsize len;
+
+    if (!section || !move->was_running)
+        return TRUE;
+    bytes = mose_section_bytes(section, "runstate", &len, error);
+    if (!bytes)
+        return FALSE;
+    state = g_strndup((const char *)bytes, len);
+    if (strcmp(state, "running") != 0 && strcmp(state, "suspended") != 0)
+        move->own_state = g_steal_pointer(&state);
+    return TRUE;
+}
+
+gboolean
+mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseMove *move = data;
+    MoseTscSample now = mose_tsc_sample();
+    MoseRuleContext context = { mose_move_direction(move),
+                                mose_tsc_khz(&move->tsc, &now), stopped_ns, read_memory,
+                                move };
+
+    if (move->options->tamper &&
+        !move->options->tamper(doc, move->options->data, error))
+        return FALSE;
+    if (!note_own_stop(move, doc, error))
+        return FALSE;
+    return mose_rules_rewrite(&context, doc, move->options->without_rule, move->changed,
+                              error);
+}

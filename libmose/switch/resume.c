@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The source made to run again; see resume.h. */
+#include "switch/resume.h"
+
+#include <string.h>
+
+#include "util/error.h"
+#include "util/json.h"
+
+#define CANCEL_TIMEOUT_MS 5000
+#define POLL_MS 2
+
+gboolean
+mose_status_is_live(JsonObject *status)
+{
+    return mose_json_bool(status, "running", FALSE) ||
+           strcmp(mose_json_string(status, "status", ""), "suspended") == 0;
+}
+
+gboolean
+mose_query_is_live(MoseQmp *qmp, gboolean *ret, GError **error)
+{
+    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
+
+    if (!status)
+        return FALSE;
+    *ret = mose_status_is_live(status);
+    return TRUE;
+}
+
+/* Wait until no migration is under way at the source. One that has "completed" may
+ * not have left the state "finish-migrate" yet, in which `cont` is refused. */
+static gboolean
+wait_for_end(MoseQmp *source, GError **error)
+{
+    static const char *const ended[] = { "",       "none",      "completed",
+                                         "failed", "cancelled", NULL };
+    gint64 deadline = g_get_monotonic_time() + CANCEL_TIMEOUT_MS * 1000;
+
+    for (;;) {
+        g_autoptr(JsonObject) state =
+            mose_qmp_query(source, "query-migrate", NULL, error);
+        g_autoptr(JsonObject) status =
+            state ? mose_qmp_query(source, "query-status", NULL, error) : NULL;
+
+        if (!status)
+            return FALSE;
+        if (g_strv_contains(ended, mose_json_string(state, "status", "")) &&
+            strcmp(mose_json_string(status, "status", ""), "finish-migrate") != 0)
+            return TRUE;
+        if (g_get_monotonic_time() > deadline) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                        "the source does not end its migration (%s)",
+                        mose_json_string(state, "status", ""));
+            return FALSE;
+        }
+        /* QEMU tells of this end by an event only where events are switched on,
+         * and that is another command's choice. */
+        g_usleep(POLL_MS * 1000);
+    }
+}
+
+gboolean
+mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
+{
+    gboolean running = FALSE;
+
+    if (!mose_qmp_run(source, "migrate_cancel", NULL, error) ||
+        !wait_for_end(source, error) || !mose_query_is_live(source, &running, error))
+        return FALSE;
+    if (running || !was_running)
+        return TRUE;
+    if (!mose_qmp_run(source, "cont", NULL, error) ||
+        !mose_query_is_live(source, &running, error))
+        return FALSE;
+    if (!running)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the source does not run although it was told to");
+    return running;
+}

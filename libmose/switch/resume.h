@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The way back from a move that did not happen. */
+#pragma once
+
+#include "qemu/qmp.h"
+
+/* Whether query-status says @status of a guest that runs, or that sleeps and will
+ * wake: QEMU's `cont` brings both back as they were (system/cpus.c:vm_prepare_start).
+ */
+gboolean mose_status_is_live(JsonObject *status);
+
+/* The same of the QEMU behind @qmp. */
+gboolean mose_query_is_live(MoseQmp *qmp, gboolean *ret, GError **error);
+
+/*
+ * Make the source run again (if it is to) after a move that did not happen: cancel
+ * what is under way, wait for its end, `cont`. The destination has run nothing of the
+ * guest, and its memory was either mapped and not written or a copy.
+ */
+gboolean mose_resume_source(MoseQmp *source, gboolean was_running, GError **error);
