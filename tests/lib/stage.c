@@ -203,14 +203,6 @@ stage_last_event(const Stage *stage, const char *event, const char *member)
     return mose_json_string(last, member, NULL);
 }
 
-void
-assert_says(const GError *error, MoseErrorCode code, const char *text)
-{
-    g_assert_error(error, MOSE_ERROR, (int)code);
-    if (!strstr(error->message, text))
-        g_error("\"%s\" does not say \"%s\"", error->message, text);
-}
-
 gboolean
 stage_switch(Stage *stage, MoseSide side, GError **error)
 {

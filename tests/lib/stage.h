@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "lib/says.h"
 #include "switch/switch.h"
-#include "util/error.h"
 
 typedef struct {
     char *runtime;
@@ -49,4 +49,3 @@ const char *stage_last_event(const Stage *stage, const char *event, const char *
 void stage_assert_no_journal(const Stage *stage);
 /* No process, socket, log or pidfile of @generation. */
 void stage_assert_nothing_left(const Stage *stage, guint generation);
-void assert_says(const GError *error, MoseErrorCode code, const char *text);

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/says.h"
 #include "switch/guest-dir.h"
-#include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
 #include "util/unix-socket.h"
@@ -32,14 +32,6 @@ remove_all(const char *path)
             remove_all(below);
     }
     rmdir(path);
-}
-
-static void
-assert_says(const GError *error, MoseErrorCode code, const char *text)
-{
-    g_assert_error(error, MOSE_ERROR, (int)code);
-    if (!strstr(error->message, text))
-        g_error("\"%s\" does not say \"%s\"", error->message, text);
 }
 
 /* A guest that could be saved: its process is this test. */

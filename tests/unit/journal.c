@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/says.h"
 #include "switch/journal.h"
-#include "util/error.h"
 
 static char *dir, *path;
 
@@ -55,9 +55,7 @@ expect_error(MoseErrorCode code, const char *text)
     MoseJournalEntry entry;
 
     g_assert_false(mose_journal_read(dir, &entry, &error));
-    g_assert_error(error, MOSE_ERROR, (int)code);
-    if (!strstr(error->message, text))
-        g_error("\"%s\" does not say \"%s\"", error->message, text);
+    assert_says(error, code, text);
 }
 
 static void

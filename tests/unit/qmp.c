@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "fakeqemu/peer.h"
+#include "lib/says.h"
 #include "qemu/qmp.h"
-#include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
 
@@ -38,14 +38,6 @@ done(MoseQmp *qmp, FakePeer *peer)
 {
     mose_qmp_free(qmp);
     g_assert_cmpint(fake_peer_finish(peer), ==, -1);
-}
-
-static void
-assert_says(const GError *error, MoseErrorCode code, const char *text)
-{
-    g_assert_error(error, MOSE_ERROR, (int)code);
-    if (!strstr(error->message, text))
-        g_error("\"%s\" does not say \"%s\"", error->message, text);
 }
 
 static void
