@@ -34,15 +34,13 @@ mose_rewriter_free(MoseRewriter *rewriter)
 }
 
 static gboolean
-push(MoseRewriter *rewriter, const guint8 *data, gsize len, GByteArray *out,
-     GError **error)
+push(MoseRewriter *rewriter, const guint8 *data, gsize len, gsize *ret_pass,
+     GByteArray *out, GError **error)
 {
     MoseDoc *doc;
-    gsize pass;
 
-    if (!mose_reader_push(rewriter->reader, data, len, &pass, error))
+    if (!mose_reader_push(rewriter->reader, data, len, ret_pass, error))
         return FALSE;
-    g_byte_array_append(out, data, (guint)pass);
     doc = mose_reader_doc(rewriter->reader);
     if (!doc || rewriter->done)
         return TRUE;
@@ -55,14 +53,15 @@ push(MoseRewriter *rewriter, const guint8 *data, gsize len, GByteArray *out,
 
 gboolean
 mose_rewriter_push(MoseRewriter *rewriter, const guint8 *data, gsize len,
-                   GByteArray *out, GError **error)
+                   gsize *ret_pass, GByteArray *out, GError **error)
 {
+    *ret_pass = 0;
     if (rewriter->failed) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_STREAM,
                     "the stream failed before; nothing more is taken");
         return FALSE;
     }
-    rewriter->failed = !push(rewriter, data, len, out, error);
+    rewriter->failed = !push(rewriter, data, len, ret_pass, out, error);
     return !rewriter->failed;
 }
 

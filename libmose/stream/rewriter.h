@@ -25,13 +25,14 @@ void mose_rewriter_free(MoseRewriter *rewriter);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRewriter, mose_rewriter_free)
 
 /*
- * Take @len bytes of the stream; append to @out what can go on. Errors are
- * STREAM (section, offset, reason), UNSUPPORTED (what QEMU can send and MOSE does
- * not move, by name: reader.h) or what the callback set; after one the rewriter
- * takes no more bytes. Bytes after the end are a STREAM error.
+ * Take @len bytes of the stream. What can go on is the first *@ret_pass of them, and
+ * then what is appended to @out: so RAM is not copied. Errors are STREAM (section,
+ * offset, reason), UNSUPPORTED (what QEMU can send and MOSE does not move, by name:
+ * reader.h) or what the callback set; after one the rewriter takes no more bytes.
+ * Bytes after the end are a STREAM error.
  */
 gboolean mose_rewriter_push(MoseRewriter *rewriter, const guint8 *data, gsize len,
-                            GByteArray *out, GError **error);
+                            gsize *ret_pass, GByteArray *out, GError **error);
 
 /* TRUE once the whole stream, its description included, has gone through. A
  * source with a return path keeps its socket open: this, not EOF, is the end. */

@@ -135,6 +135,7 @@ give_socket(MoseQmp *qmp, GError **error)
     }
     ours = pair[0];
     theirs = pair[1];
+    mose_relay_widen(theirs);
     if (!mose_qmp_send_fd(qmp, "mose", theirs, error))
         return -1;
     return mose_fd_steal(&ours);

@@ -1,77 +1,63 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The relay's thread: two sockets, one rewriter. See relay.h. */
+/* The relay's thread: two ends, one rewriter. See relay.h. */
 #include "switch/relay.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "stream/return-path.h"
 #include "util/error.h"
 #include "util/fd.h"
 
+/* Read at once: what a wide source has ready, and the processor's caches can hold. */
 #define PIECE (256 * 1024)
+#define BACK_PIECE 4096
 
 struct MoseRelay {
     GThread *thread;
-    MoseFd source;
-    MoseFd destination;
-    MoseFd stop;   /* written by the owner: end now */
+    MoseRelayEnd source;
+    MoseRelayEnd destination;
+    MoseFd wake;   /* written by the owner: see the variables below the lock */
     MoseFd failed; /* written by the thread: it ended with an error */
     MoseRewriter *rewriter;
-    guint8 *piece;
-    GByteArray *out;
+    guint8 *piece, *back_piece;
+    GByteArray *rewritten;
+    MoseRelayLoad forth, back;
+    MoseReturnPath said; /* by the destination */
     gboolean source_open, destination_open;
+    gint64 alive_us; /* when the destination last did something, or got work to do */
 
     GMutex lock; /* the rest */
+    gboolean stop;
+    gint64 patience_us, patience_since_us;
     GError *error;
     gboolean source_ended;
     guint64 bytes_in, bytes_out;
 };
 
+/* --- the stream --- */
+
 static gboolean
-stopped(GError **error)
+closed(GError **error, const char *how)
 {
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED, "the move was stopped");
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
+                "the destination closed the migration stream %s", how);
     return FALSE;
 }
 
-/* Send all of it, unless told to stop. @what names the receiver. */
 static gboolean
-send_all(MoseRelay *relay, int to, const guint8 *data, gsize len, const char *what,
-         GError **error)
+send_forth(MoseRelay *relay, GError **error)
 {
-    while (len > 0) {
-        struct pollfd fds[2] = { { to, POLLOUT, 0 }, { relay->stop, POLLIN, 0 } };
-        ssize_t n;
+    gboolean some;
 
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            break;
-        if (fds[1].revents)
-            return stopped(error);
-        n = send(to, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            continue;
-        if (n < 0) {
-            g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
-                        "the %s closed the migration stream: %s", what,
-                        g_strerror(errno));
-            return FALSE;
-        }
-        data += n;
-        len -= n;
-    }
+    if (!mose_relay_unload(&relay->forth, &relay->destination, &some))
+        return closed(error, "while it was loading");
+    if (some)
+        relay->alive_us = g_get_monotonic_time();
     return TRUE;
-}
-
-static void
-count(MoseRelay *relay, gsize in, gsize out)
-{
-    g_mutex_lock(&relay->lock);
-    relay->bytes_in += in;
-    relay->bytes_out += out;
-    g_mutex_unlock(&relay->lock);
 }
 
 /* The source sends no more. */
@@ -80,7 +66,7 @@ source_closed(MoseRelay *relay, GError **error)
 {
     relay->source_open = FALSE;
     if (mose_rewriter_finish(relay->rewriter, error)) {
-        shutdown(relay->destination, SHUT_WR);
+        mose_relay_end_finish(&relay->destination);
         return TRUE;
     }
     g_mutex_lock(&relay->lock);
@@ -91,65 +77,182 @@ source_closed(MoseRelay *relay, GError **error)
 
 /* One piece of the stream: through the rewriter and on. */
 static gboolean
-forward(MoseRelay *relay, GError **error)
+take_forth(MoseRelay *relay, GError **error)
 {
-    ssize_t n = recv(relay->source, relay->piece, PIECE, 0);
+    gssize n = mose_relay_end_read(&relay->source, relay->piece, PIECE);
+    gsize pass;
 
-    if (n < 0 && errno == EINTR)
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return TRUE;
     if (n <= 0)
         return source_closed(relay, error);
     /* Bytes behind the end are an error too: an end that a guest's memory only
      * imitated cannot pass for the real one. */
-    g_byte_array_set_size(relay->out, 0);
-    if (!mose_rewriter_push(relay->rewriter, relay->piece, n, relay->out, error))
+    g_byte_array_set_size(relay->rewritten, 0);
+    if (!mose_rewriter_push(relay->rewriter, relay->piece, n, &pass, relay->rewritten,
+                            error))
         return FALSE;
-    count(relay, n, relay->out->len);
-    return send_all(relay, relay->destination, relay->out->data, relay->out->len,
-                    "destination", error);
+    g_mutex_lock(&relay->lock);
+    relay->bytes_in += n;
+    relay->bytes_out += pass + relay->rewritten->len;
+    g_mutex_unlock(&relay->lock);
+    mose_relay_load(&relay->forth, relay->piece, pass, relay->rewritten);
+    relay->alive_us = g_get_monotonic_time();
+    return send_forth(relay, error);
+}
+
+/* --- the return path --- */
+
+/* Where the source does not listen any more, its stream's end says why. */
+static void
+send_back(MoseRelay *relay)
+{
+    gboolean some;
+
+    if (!mose_relay_unload(&relay->back, &relay->source, &some))
+        mose_relay_load(&relay->back, NULL, 0, NULL);
+}
+
+static gboolean
+destination_closed(MoseRelay *relay, GError **error)
+{
+    relay->destination_open = FALSE;
+    /* The source waits for as long as it has somebody to listen to. */
+    mose_relay_end_shutdown(&relay->source);
+    if (relay->said.trouble)
+        return closed(error, "and said that it could not load");
+    if (!mose_rewriter_done(relay->rewriter) || mose_relay_is_loaded(&relay->forth))
+        return closed(error, "while it was loading");
+    if (mose_rewriter_info(relay->rewriter)->return_path && !relay->said.shut)
+        return closed(error, "when it had got all of it, without a word that it has "
+                             "loaded it");
+    return TRUE;
 }
 
 /* One piece of the return path. */
 static gboolean
-backward(MoseRelay *relay, GError **error)
+take_back(MoseRelay *relay, GError **error)
 {
-    ssize_t n = recv(relay->destination, relay->piece, PIECE, 0);
+    gssize n = mose_relay_end_read(&relay->destination, relay->back_piece, BACK_PIECE);
 
-    if (n < 0 && errno == EINTR)
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return TRUE;
-    if (n <= 0) {
-        relay->destination_open = FALSE;
-        /* The source waits for as long as its socket is open. */
-        shutdown(relay->source, SHUT_RDWR);
-        if (mose_rewriter_done(relay->rewriter))
-            return TRUE;
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
-                    "the destination closed the migration stream while it was loading");
+    if (n <= 0)
+        return destination_closed(relay, error);
+    relay->alive_us = g_get_monotonic_time();
+    mose_return_path_push(&relay->said, relay->back_piece, n);
+    mose_relay_load(&relay->back, relay->back_piece, n, NULL);
+    send_back(relay);
+    return TRUE;
+}
+
+/* --- the thread --- */
+
+static gboolean
+told_to_stop(MoseRelay *relay, GError **error)
+{
+    guint64 count;
+    gboolean stop;
+
+    if (read(relay->wake, &count, sizeof(count)) < 0)
         return FALSE;
-    }
-    return send_all(relay, relay->source, relay->piece, n, "source", error);
+    g_mutex_lock(&relay->lock);
+    stop = relay->stop;
+    g_mutex_unlock(&relay->lock);
+    if (stop)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED, "the move was stopped");
+    return stop;
+}
+
+/* Whether it is the destination's turn to do something. */
+static gboolean
+waits_for_destination(const MoseRelay *relay)
+{
+    return mose_relay_is_loaded(&relay->forth) ||
+           (relay->destination_open && !relay->said.shut &&
+            mose_rewriter_done(relay->rewriter));
+}
+
+/* Milliseconds until the destination has kept us waiting for too long; -1: never. */
+static int
+patience_left(MoseRelay *relay)
+{
+    gint64 since, limit, left;
+
+    g_mutex_lock(&relay->lock);
+    since = MAX(relay->alive_us, relay->patience_since_us);
+    limit = relay->patience_us;
+    g_mutex_unlock(&relay->lock);
+    if (limit == 0 || !waits_for_destination(relay))
+        return -1;
+    left = since + limit - g_get_monotonic_time();
+    return (int)CLAMP((left + 999) / 1000, 0, G_MAXINT);
+}
+
+static gboolean
+stalled(MoseRelay *relay, GError **error)
+{
+    gint64 limit;
+
+    g_mutex_lock(&relay->lock);
+    limit = relay->patience_us;
+    g_mutex_unlock(&relay->lock);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                "the destination hangs: for %.1f s it has %s", (double)limit / 1e6,
+                mose_relay_is_loaded(&relay->forth)
+                    ? "taken nothing of the migration stream"
+                    : "had all of the migration stream and has not loaded it");
+    return FALSE;
+}
+
+static int
+when(gboolean wanted, int fd)
+{
+    return wanted ? fd : -1;
 }
 
 static gboolean
 pump(MoseRelay *relay, GError **error)
 {
     while (relay->source_open || relay->destination_open) {
-        struct pollfd fds[3] = {
-            { relay->source_open ? relay->source : -1, POLLIN, 0 },
-            { relay->destination_open ? relay->destination : -1, POLLIN, 0 },
-            { relay->stop, POLLIN, 0 },
+        gboolean forth = mose_relay_is_loaded(&relay->forth),
+                 back = mose_relay_is_loaded(&relay->back);
+        struct pollfd fds[] = {
+            { when(relay->source_open && !forth, relay->source.in), POLLIN, 0 },
+            { when(relay->destination_open && !back, relay->destination.in), POLLIN,
+              0 },
+            { when(forth, relay->destination.out), POLLOUT, 0 },
+            { when(back, relay->source.out), POLLOUT, 0 },
+            { relay->wake, POLLIN, 0 },
         };
+        int left = patience_left(relay);
+        int n = poll(fds, G_N_ELEMENTS(fds), left);
 
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
-            break;
-        if (fds[2].revents)
-            return stopped(error);
-        if (fds[1].revents && !backward(relay, error))
+        if (n == 0 && patience_left(relay) == 0)
+            return stalled(relay, error);
+        if (fds[4].revents && told_to_stop(relay, error))
             return FALSE;
-        if (fds[0].revents && !forward(relay, error))
+        if (fds[3].revents)
+            send_back(relay);
+        if (fds[1].revents && !take_back(relay, error))
+            return FALSE;
+        if (fds[2].revents && !send_forth(relay, error))
+            return FALSE;
+        if (fds[0].revents && !take_forth(relay, error))
             return FALSE;
     }
     return TRUE;
+}
+
+/* A pipe without a reader is an error here, not the end of the program. */
+static void
+block_sigpipe(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 static gpointer
@@ -159,6 +262,7 @@ relay_main(gpointer data)
     GError *error = NULL;
     guint64 one = 1;
 
+    block_sigpipe();
     if (!pump(relay, &error)) {
         g_mutex_lock(&relay->lock);
         relay->error = error;
@@ -167,33 +271,74 @@ relay_main(gpointer data)
             g_debug("cannot tell of the relay's end: %s", g_strerror(errno));
     }
     /* Both QEMUs learn of the end from this, whatever it was. */
-    shutdown(relay->source, SHUT_RDWR);
-    shutdown(relay->destination, SHUT_RDWR);
+    mose_relay_end_close(&relay->source);
+    mose_relay_end_close(&relay->destination);
     return NULL;
 }
 
+static gboolean
+prepare(MoseRelay *relay, GError **error)
+{
+    if (relay->wake < 0 || relay->failed < 0) {
+        mose_error_set_errno(error, errno, "cannot make an eventfd");
+        return FALSE;
+    }
+    return mose_relay_end_open(&relay->source, error) &&
+           mose_relay_end_open(&relay->destination, error);
+}
+
 MoseRelay *
-mose_relay_start(int source, int destination, MoseRewriteFunc rewrite, gpointer data,
-                 GError **error)
+mose_relay_start_between(MoseRelayEnd source, MoseRelayEnd destination,
+                         MoseRewriteFunc rewrite, gpointer data, GError **error)
 {
     MoseRelay *relay = g_new0(MoseRelay, 1);
 
     relay->source = source;
     relay->destination = destination;
     relay->source_open = relay->destination_open = TRUE;
-    relay->stop = eventfd(0, EFD_CLOEXEC);
+    relay->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     relay->failed = eventfd(0, EFD_CLOEXEC);
     relay->rewriter = mose_rewriter_new(rewrite, data);
     relay->piece = g_malloc(PIECE);
-    relay->out = g_byte_array_sized_new(PIECE);
+    relay->back_piece = g_malloc(BACK_PIECE);
+    relay->rewritten = g_byte_array_new();
+    mose_relay_load(&relay->forth, NULL, 0, NULL);
+    mose_relay_load(&relay->back, NULL, 0, NULL);
     g_mutex_init(&relay->lock);
-    if (relay->stop < 0 || relay->failed < 0) {
-        mose_error_set_errno(error, errno, "cannot make an eventfd");
+    if (!prepare(relay, error)) {
         mose_relay_free(relay);
         return NULL;
     }
     relay->thread = g_thread_new("mose-relay", relay_main, relay);
     return relay;
+}
+
+MoseRelay *
+mose_relay_start(int source, int destination, MoseRewriteFunc rewrite, gpointer data,
+                 GError **error)
+{
+    return mose_relay_start_between((MoseRelayEnd){ source, source },
+                                    (MoseRelayEnd){ destination, destination }, rewrite,
+                                    data, error);
+}
+
+static void
+wake(MoseRelay *relay)
+{
+    guint64 one = 1;
+
+    if (write(relay->wake, &one, sizeof(one)) < 0)
+        g_debug("cannot wake the relay: %s", g_strerror(errno));
+}
+
+void
+mose_relay_set_patience(MoseRelay *relay, int ms)
+{
+    g_mutex_lock(&relay->lock);
+    relay->patience_us = ms * (gint64)1000;
+    relay->patience_since_us = g_get_monotonic_time();
+    g_mutex_unlock(&relay->lock);
+    wake(relay);
 }
 
 int
@@ -238,22 +383,23 @@ mose_relay_progress(MoseRelay *relay, guint64 *ret_in, guint64 *ret_out)
 void
 mose_relay_free(MoseRelay *relay)
 {
-    guint64 one = 1;
-
     if (!relay)
         return;
     if (relay->thread) {
-        if (write(relay->stop, &one, sizeof(one)) < 0)
-            shutdown(relay->source, SHUT_RDWR);
+        g_mutex_lock(&relay->lock);
+        relay->stop = TRUE;
+        g_mutex_unlock(&relay->lock);
+        wake(relay);
         g_thread_join(relay->thread);
     }
-    mose_fd_close(relay->source);
-    mose_fd_close(relay->destination);
-    mose_fd_close(relay->stop);
+    mose_relay_end_close(&relay->source);
+    mose_relay_end_close(&relay->destination);
+    mose_fd_close(relay->wake);
     mose_fd_close(relay->failed);
     mose_rewriter_free(relay->rewriter);
     g_free(relay->piece);
-    g_byte_array_unref(relay->out);
+    g_free(relay->back_piece);
+    g_byte_array_unref(relay->rewritten);
     g_mutex_clear(&relay->lock);
     g_clear_error(&relay->error);
     g_free(relay);

@@ -47,11 +47,19 @@ static GByteArray *
 rewrite(MoseRewriteFunc func, const guint8 *data, gsize size, gsize chunk)
 {
     g_autoptr(MoseRewriter) rewriter = mose_rewriter_new(func, NULL);
-    g_autoptr(GByteArray) out = g_byte_array_new();
+    g_autoptr(GByteArray) out = g_byte_array_new(), more = g_byte_array_new();
 
     for (gsize at = 0; at < size; at += chunk) {
-        if (!mose_rewriter_push(rewriter, data + at, MIN(chunk, size - at), out, NULL))
+        gsize pass;
+
+        if (!mose_rewriter_push(rewriter, data + at, MIN(chunk, size - at), &pass, more,
+                                NULL))
             return NULL;
+        FUZZ_CHECK(pass <= MIN(chunk, size - at));
+        FUZZ_CHECK(pass == 0 || more->len == 0 || mose_rewriter_done(rewriter));
+        g_byte_array_append(out, data + at, (guint)pass);
+        g_byte_array_append(out, more->data, more->len);
+        g_byte_array_set_size(more, 0);
     }
     return mose_rewriter_finish(rewriter, NULL) ? g_steal_pointer(&out) : NULL;
 }

@@ -176,6 +176,39 @@ mk_small_stream(void)
     return out;
 }
 
+GByteArray *
+mk_big_stream(void)
+{
+    const int n_pages = 4096;
+    GByteArray *out = g_byte_array_new();
+
+    mk_begin(out);
+    mk_ram_start(out);
+    mk(out, "qsq", (guint64)n_pages << 12 | 4, "a", (guint64)n_pages << 12);
+    mk_ram_end(out);
+    mk_ram_begin(out, 2);
+    for (int i = 0; i < n_pages; i++)
+        mk(out, "qsz", (guint64)i << 12 | 8, "a", 4096);
+    mk_ram_end(out);
+    mk_ram_begin(out, 3);
+    mk_ram_end(out);
+    mk_end(out, "");
+    return out;
+}
+
+gboolean
+mk_rewrite(MoseRewriter *rewriter, const guint8 *data, gsize len, GByteArray *out,
+           GError **error)
+{
+    g_autoptr(GByteArray) more = g_byte_array_new();
+    gsize pass;
+    gboolean ok = mose_rewriter_push(rewriter, data, len, &pass, more, error);
+
+    g_byte_array_append(out, data, (guint)pass);
+    g_byte_array_append(out, more->data, more->len);
+    return ok;
+}
+
 gint64
 mk_push_all(MoseReader *reader, const GByteArray *stream, gsize chunk, GError **error)
 {

@@ -8,7 +8,7 @@
 
 #include <glib.h>
 
-#include "stream/reader.h"
+#include "stream/rewriter.h"
 
 /*
  * Append by @format, one letter an argument (all of them of type int, but q guint64
@@ -48,6 +48,9 @@ void mk_end(GByteArray *out, const char *devices);
  */
 GByteArray *mk_small_stream(void);
 
+/* One of 16 MB in PAGE records: more than what lies between two processes can hold. */
+GByteArray *mk_big_stream(void);
+
 /* Append the mapped-ram header of a block of @pages pages, its bitmap and the pages,
  * as a file that begins @base bytes before the stream would have them. */
 void mk_mapped(GByteArray *out, guint64 base, int pages);
@@ -55,6 +58,10 @@ void mk_mapped(GByteArray *out, guint64 base, int pages);
 /* Push @stream in pieces of @chunk bytes; the sum of what could pass, or -1. */
 gint64 mk_push_all(MoseReader *reader, const GByteArray *stream, gsize chunk,
                    GError **error);
+
+/* mose_rewriter_push() with all that can go on appended to @out. */
+gboolean mk_rewrite(MoseRewriter *rewriter, const guint8 *data, gsize len,
+                    GByteArray *out, GError **error);
 
 /* The "devices" of that stream. */
 extern const char mk_small_devices[];

@@ -15,8 +15,8 @@ rewrite(MoseRewriter *rewriter, const GByteArray *stream, gsize chunk, GError **
 
     for (gsize at = 0; at < stream->len; at += chunk) {
         g_assert_false(mose_rewriter_done(rewriter));
-        if (!mose_rewriter_push(rewriter, stream->data + at,
-                                MIN(chunk, stream->len - at), out, error))
+        if (!mk_rewrite(rewriter, stream->data + at, MIN(chunk, stream->len - at), out,
+                        error))
             return NULL;
     }
     if (!mose_rewriter_finish(rewriter, error))
@@ -62,12 +62,11 @@ test_ram_passes_at_once(void)
     guint64 device = 0x10a4;
 
     for (gsize at = 0; at < device; at++) {
-        mose_rewriter_push(rewriter, stream->data + at, 1, out, &error);
+        mk_rewrite(rewriter, stream->data + at, 1, out, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(out->len, ==, at + 1);
     }
-    mose_rewriter_push(rewriter, stream->data + device, stream->len - device - 1, out,
-                       &error);
+    mk_rewrite(rewriter, stream->data + device, stream->len - device - 1, out, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(out->len, ==, device);
     g_assert_cmpuint(mose_rewriter_info(rewriter)->device_offset, ==, device);
@@ -116,13 +115,12 @@ test_refused(void)
     g_autoptr(MoseRewriter) rewriter = mose_rewriter_new(refuse, NULL);
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(
-        mose_rewriter_push(rewriter, stream->data, stream->len, out, &error));
+    g_assert_false(mk_rewrite(rewriter, stream->data, stream->len, out, &error));
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED);
     g_assert_cmpuint(out->len, ==, 0x10a4);
     g_assert_false(mose_rewriter_done(rewriter));
     g_clear_error(&error);
-    g_assert_false(mose_rewriter_push(rewriter, stream->data, 1, out, &error));
+    g_assert_false(mk_rewrite(rewriter, stream->data, 1, out, &error));
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_STREAM);
 }
 
@@ -138,8 +136,8 @@ test_bytes_behind_the_end(void)
 
         mk(stream, "b", 0);
         for (gsize at = 0; at < stream->len && ok; at += chunk)
-            ok = mose_rewriter_push(rewriter, stream->data + at,
-                                    MIN(chunk, stream->len - at), out, &error);
+            ok = mk_rewrite(rewriter, stream->data + at, MIN(chunk, stream->len - at),
+                            out, &error);
         g_assert_false(ok);
         g_assert_error(error, MOSE_ERROR, MOSE_ERROR_STREAM);
         g_assert_nonnull(strstr(error->message, "bytes behind the end of the stream"));
@@ -248,10 +246,10 @@ test_too_long(void)
     mk_ram(stream);
     mk(stream, "b", 4);
     mk(zeros, "z", 1 << 20);
-    mose_rewriter_push(rewriter, stream->data, stream->len, out, &error);
+    mk_rewrite(rewriter, stream->data, stream->len, out, &error);
     g_assert_no_error(error);
     for (int i = 0; i < 64 && !error; i++)
-        mose_rewriter_push(rewriter, zeros->data, zeros->len, out, &error);
+        mk_rewrite(rewriter, zeros->data, zeros->len, out, &error);
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_STREAM);
     g_assert_nonnull(strstr(error->message, "longer than the limit of 64 MiB"));
 }

@@ -129,26 +129,6 @@ static const Case cases[] = {
       .conts = 1 },
 };
 
-static GByteArray *
-big_stream(void)
-{
-    const int n_pages = 512;
-    GByteArray *out = g_byte_array_new();
-
-    mk_begin(out);
-    mk_ram_start(out);
-    mk(out, "qsq", (guint64)n_pages << 12 | 4, "a", (guint64)n_pages << 12);
-    mk_ram_end(out);
-    mk_ram_begin(out, 2);
-    for (int i = 0; i < n_pages; i++)
-        mk(out, "qsz", (guint64)i << 12 | 8, "a", 4096);
-    mk_ram_end(out);
-    mk_ram_begin(out, 3);
-    mk_ram_end(out);
-    mk_end(out, "");
-    return out;
-}
-
 static void
 test_source_kept(gconstpointer data)
 {
@@ -159,7 +139,7 @@ test_source_kept(gconstpointer data)
 
     stage_begin(&stage, c->source);
     if (c->big) {
-        g_autoptr(GByteArray) stream = big_stream();
+        g_autoptr(GByteArray) stream = mk_big_stream();
 
         stage_write(&stage, "stream", (const char *)stream->data, stream->len);
     }

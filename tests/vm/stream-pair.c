@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/make-stream.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -199,7 +200,7 @@ rewrite_bytes(Pair *pair, const guint8 *data, gsize len, int to)
     guint before = pair->out->len;
 
     g_byte_array_append(pair->in, data, (guint)len);
-    mose_rewriter_push(pair->rewriter, data, len, pair->out, &error);
+    mk_rewrite(pair->rewriter, data, len, pair->out, &error);
     g_assert_no_error(error);
     mose_fd_write_all(to, pair->out->data + before, pair->out->len - before,
                       "destination", &error);
@@ -421,7 +422,7 @@ migrate_by_file(Pair *pair)
     g_file_get_contents(from, &bytes, &len, &error);
     g_assert_no_error(error);
     g_byte_array_append(pair->in, (const guint8 *)bytes, (guint)len);
-    mose_rewriter_push(pair->rewriter, pair->in->data, len, pair->out, &error);
+    mk_rewrite(pair->rewriter, pair->in->data, len, pair->out, &error);
     g_assert_no_error(error);
     g_file_set_contents(to, (const char *)pair->out->data, pair->out->len, &error);
     g_assert_no_error(error);
