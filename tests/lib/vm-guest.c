@@ -38,6 +38,8 @@ vm_guest_new(const char *name)
     guest->console = vm_path(console);
     guest->shell = vm_path(shell);
     guest->port = free_port();
+    guest->address = "127.0.0.1";
+    guest->forwarded = TRUE;
     return guest;
 }
 
@@ -102,7 +104,7 @@ vm_run(VmGuest *guest, const char *options, const char *extra, const char *appen
     add_printf(words, "-append", "console=ttyS0 %s", append ? append : "");
     add_printf(words, "-serial", "file:%s", guest->console);
     add_printf(words, "-serial", "unix:%s,server=on,wait=off", guest->shell);
-    if (guest->port) {
+    if (guest->port && guest->forwarded) {
         add_printf(words, "-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:%u-:80",
                    guest->port);
         add_printf(words, "-device", "virtio-net-pci,netdev=net,romfile=");
@@ -140,10 +142,10 @@ vm_wait_console(const VmGuest *guest, const char *text, int seconds)
 
 /* One request, its whole reply; NULL when the guest does not answer. */
 static char *
-get_page(guint port, const char *path, int timeout_ms)
+get_page(const VmGuest *guest, const char *path, int timeout_ms)
 {
     g_auto(MoseFd) fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(guest->port) };
     struct timeval limit = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
     g_autofree char *request =
         g_strdup_printf("GET %s HTTP/1.0\r\nHost: guest\r\n\r\n", path);
@@ -151,7 +153,7 @@ get_page(guint port, const char *path, int timeout_ms)
     gsize len = 0;
     ssize_t n;
 
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    addr.sin_addr.s_addr = inet_addr(guest->address);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
         send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
@@ -177,7 +179,7 @@ vm_status_page(const VmGuest *guest, int seconds, gint64 *ret_host_ns)
 
     do {
         gint64 before = host_ns(), after;
-        g_autofree char *reply = get_page(guest->port, "/cgi-bin/status", 2000);
+        g_autofree char *reply = get_page(guest, "/cgi-bin/status", 2000);
         const char *body = reply ? strstr(reply, "\r\n\r\n") : NULL;
         JsonObject *page;
 

@@ -11,9 +11,11 @@
 
 typedef struct {
     char *name;
-    char *console; /* file that the guest's first serial port is written to */
-    char *shell;   /* socket of the second one */
-    guint port;    /* on 127.0.0.1, forwarded to the guest's port 80; 0: none */
+    char *console;       /* file that the guest's first serial port is written to */
+    char *shell;         /* socket of the second one */
+    guint port;          /* of its web server; 0: none */
+    const char *address; /* and where that is */
+    gboolean forwarded;  /* through user networking */
 } VmGuest;
 
 /*

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A namespace, a tap and a load on it; see vm-net.h. */
+#include "lib/vm-net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/json.h"
+
+#define ADDRESS "10.77.0.2"
+
+static char *why_no_net;
+
+static gboolean
+write_file(const char *path, const char *text)
+{
+    g_auto(MoseFd) fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* A namespace of our own; without root, with a user namespace around it. */
+static gboolean
+enter_namespace(void)
+{
+    g_autofree char *map = g_strdup_printf("0 %d 1", (int)geteuid());
+
+    if (geteuid() == 0)
+        return unshare(CLONE_NEWNET) == 0;
+    return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 &&
+           write_file("/proc/self/setgroups", "deny") &&
+           write_file("/proc/self/uid_map", map);
+}
+
+gboolean
+vm_net_ip(const char *arguments)
+{
+    g_autofree char *line = g_strdup_printf("ip %s", arguments);
+    g_autofree char *err = NULL;
+    int status = -1;
+
+    return g_spawn_command_line_sync(line, NULL, &err, &status, NULL) && status == 0;
+}
+
+void
+vm_net_setup(void)
+{
+    if (access("/dev/net/tun", R_OK | W_OK) < 0)
+        why_no_net = g_strdup("/dev/net/tun is not there");
+    else if (!enter_namespace())
+        why_no_net = g_strdup_printf("no network namespace: %s", g_strerror(errno));
+    else if (!vm_net_ip("link set lo up") || !vm_net_ip("tuntap add tap0 mode tap") ||
+             !vm_net_ip("addr add 10.77.0.1/24 dev tap0") ||
+             !vm_net_ip("link set tap0 up"))
+        why_no_net = g_strdup("a tap cannot be made (ip tuntap)");
+}
+
+const char *
+vm_net_why_not(void)
+{
+    return why_no_net;
+}
+
+void
+vm_net_run(VmGuest *guest, const char *extra)
+{
+    g_autofree char *all =
+        g_strconcat("-netdev tap,id=net,ifname=tap0,script=no,downscript=no "
+                    "-device virtio-net-pci,netdev=net,romfile= ",
+                    extra, NULL);
+
+    guest->forwarded = FALSE;
+    guest->address = ADDRESS;
+    guest->port = 80;
+    vm_run(guest, NULL, all, "mose.ip=" ADDRESS "/24 mose.work=1");
+}
+
+GSubprocess *
+vm_load_start(int connections)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *number = g_strdup_printf("%d", connections);
+    GSubprocess *load = g_subprocess_new(
+        G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error,
+        g_getenv("HTTPLOAD"), "-c", number, ADDRESS ":80", NULL);
+
+    g_assert_no_error(error);
+    return load;
+}
+
+void
+vm_load_mark(GSubprocess *load, const char *phase)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *line = g_strconcat(phase, "\n", NULL);
+
+    g_output_stream_write_all(g_subprocess_get_stdin_pipe(load), line, strlen(line),
+                              NULL, NULL, &error);
+    g_assert_no_error(error);
+}
+
+JsonObject *
+vm_load_end(GSubprocess *load)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) nothing = g_bytes_new(NULL, 0);
+    g_autoptr(GBytes) out = NULL;
+    JsonObject *result;
+
+    g_subprocess_send_signal(load, SIGTERM);
+    g_subprocess_communicate(load, nothing, NULL, &out, NULL, &error);
+    g_assert_no_error(error);
+    result = mose_json_parse(g_bytes_get_data(out, NULL), g_bytes_get_size(out),
+                             "httpload", &error);
+    g_assert_no_error(error);
+    return result;
+}
