@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/state.h"
+#include "switch/disks.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -32,6 +33,22 @@ print_event(JsonObject *event)
 }
 
 static void
+print_overlays(const MoseGuest *guest)
+{
+    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, NULL);
+
+    for (guint i = 0; overlays && i < overlays->len; i++) {
+        const MoseOverlay *overlay = overlays->pdata[i];
+        g_autofree char *text = mose_disks_describe(overlay);
+
+        printf("  overlay of %s%s\n", text,
+               overlay->state == MOSE_OVERLAY_COMMITTING
+                   ? ", a part of which is in the image: only both are a disk"
+                   : "");
+    }
+}
+
+static void
 print_text(const MoseState *state)
 {
     const MoseGuest *guest = state->guest;
@@ -52,9 +69,28 @@ print_text(const MoseState *state)
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++)
         printf("  %-11s %s, -cpu %s\n", mose_side_name(side), guest->spec->accel[side],
                guest->spec->portable_cpu ? "portable" : guest->spec->cpu[side]);
+    print_overlays(guest);
     printf("timeline:\n");
     for (guint i = 0; i < json_array_get_length(guest->timeline); i++)
         print_event(json_array_get_object_element(guest->timeline, i));
+}
+
+static JsonArray *
+overlays_json(const MoseGuest *guest)
+{
+    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, NULL);
+    JsonArray *array = json_array_new();
+
+    for (guint i = 0; overlays && i < overlays->len; i++) {
+        const MoseOverlay *overlay = overlays->pdata[i];
+
+        json_array_add_object_element(
+            array,
+            mose_json_object("image", "s", overlay->image, "file", "s", overlay->file,
+                             "state", "s", mose_overlay_state_name(overlay->state),
+                             "bytes", "i", (gint64)mose_disks_used(overlay), NULL));
+    }
+    return array;
 }
 
 static void
@@ -65,6 +101,7 @@ print_json(const MoseState *state)
 
     json_object_set_object_member(object, "description",
                                   mose_spec_to_json(state->guest->spec));
+    json_object_set_array_member(object, "overlays", overlays_json(state->guest));
     json_object_set_string_member(object, "machine-type", state->guest->machine_type);
     json_object_set_array_member(object, "timeline",
                                  json_array_ref(state->guest->timeline));

@@ -15,6 +15,7 @@
 static char *without_rule;
 static gboolean in_place, copy, overcommit;
 static int channels, downtime_ms;
+static char *disks, *overlay_dir;
 
 static const GOptionEntry entries[] = {
     { "in-place", 0, 0, G_OPTION_ARG_NONE, &in_place,
@@ -27,6 +28,10 @@ static const GOptionEntry entries[] = {
       "by copy: what a guest that writes fast may stand still at most (2000)", "MS" },
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,
       "by copy: even if the host has less memory than the guest", NULL },
+    { "disks", 0, 0, G_OPTION_ARG_STRING, &disks,
+      "emulate: shared (the default), or overlay: their images are only read", "HOW" },
+    { "overlay-dir", 0, 0, G_OPTION_ARG_FILENAME, &overlay_dir,
+      "emulate: where overlays are made (each beside its image)", "DIR" },
     { "without-rule", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &without_rule,
       "leave one rule out", "RULE" },
     { NULL },
@@ -55,6 +60,10 @@ show_phase(const MoseSwitchProgress *progress, gpointer data)
         return;
     if (progress->total == 0)
         fprintf(stderr, "\r\033[K%s ...", progress->phase);
+    else if (strcmp(progress->phase, "disks") == 0)
+        fprintf(stderr,
+                "\r\033[Kdisks: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " MB left",
+                progress->left >> 20, progress->total >> 20);
     else
         show_copy(progress);
 }
@@ -161,6 +170,29 @@ read_way(MoseSwitchOptions *options)
     return TRUE;
 }
 
+/* The same for the disks. */
+static gboolean
+read_disks(MoseSwitchOptions *options)
+{
+    const char *wrong = NULL;
+
+    if (options->side == MOSE_SIDE_VIRTUALIZER && (disks || overlay_dir))
+        wrong = "--disks and --overlay-dir are for `mose emulate`";
+    else if (disks && strcmp(disks, "shared") != 0 && strcmp(disks, "overlay") != 0)
+        wrong = "--disks: shared or overlay";
+    else if (overlay_dir && g_strcmp0(disks, "overlay") != 0)
+        wrong = "--overlay-dir is for --disks overlay";
+    if (wrong) {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
+        return FALSE;
+    }
+    options->disks =
+        g_strcmp0(disks, "overlay") == 0 ? MOSE_DISKS_OVERLAY : MOSE_DISKS_SHARED;
+    if (overlay_dir)
+        options->overlay_dir = g_canonicalize_filename(overlay_dir, NULL);
+    return TRUE;
+}
+
 static int
 switch_to(MoseSide side, int argc, char **argv)
 {
@@ -174,7 +206,7 @@ switch_to(MoseSide side, int argc, char **argv)
 
     if (!mose_cli_parse(&argc, &argv, entries, 1, 1, &ret))
         return ret;
-    if (!read_way(&options))
+    if (!read_way(&options) || !read_disks(&options))
         return MOSE_EXIT_USAGE;
     options.without_rule = without_rule;
     options.progress = terminal ? show_phase : NULL;

@@ -15,8 +15,10 @@ _mose_options()
             '--ram-private --json --help --'
         ;;
     emulate | virtualize)
-        echo '--in-place --copy --channels --downtime-limit --overcommit --json --help'
+        echo '--in-place --copy --channels --downtime-limit --overcommit --disks' \
+            '--overlay-dir --json --help'
         ;;
+    stop) echo '--discard --keep --json --help' ;;
     stream) echo '--section --json --help' ;;
     *) echo '--json --help' ;;
     esac
@@ -64,6 +66,9 @@ _mose_argument()
     run:--emulator-cpu | stream:--section) ;;
     emulate:--channels | virtualize:--channels) ;;
     emulate:--downtime-limit | virtualize:--downtime-limit) ;;
+    emulate:--disks) echo 'shared overlay' ;;
+    emulate:--overlay-dir) echo FILES ;;
+    virtualize:--disks | virtualize:--overlay-dir) ;;
     *) return 1 ;;
     esac
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "qemu/command.h"
+#include "switch/disks.h"
 #include "switch/guest-dir.h"
 #include "switch/journal.h"
 #include "util/error.h"
@@ -202,7 +203,8 @@ is_free(const MoseGuest *guest, GError **error)
                     guest->name);
         return FALSE;
     }
-    return TRUE;
+    /* Forgotten with their record, they would be lost. */
+    return !old || mose_disks_may_end(old, error);
 }
 
 MoseGuest *

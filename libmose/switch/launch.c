@@ -10,6 +10,7 @@
 
 #include "qemu/ram.h"
 #include "qemu/tap.h"
+#include "switch/disks.h"
 #include "util/cgroup.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -244,6 +245,7 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
     unlink(pidfile);
     unlink(log);
     forget_sockets(guest, generation);
+    mose_disks_forget(guest, generation);
 }
 
 void

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "qemu/command.h"
+#include "switch/disks.h"
 #include "switch/generation.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
@@ -45,6 +46,9 @@ undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
         source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
         if (!source || !mose_resume_source(source, entry->was_running, error))
             return FALSE;
+        /* A commit of overlays that is left under way does no harm but to the images,
+         * which are half written by then. */
+        mose_disks_recover(guest, source, NULL);
     }
     /* One that the kernel keeps (in its storage, say) is doomed all the same, and
      * nobody will take its generation. */

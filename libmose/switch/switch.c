@@ -2,6 +2,7 @@
 /* The switch's phases in their order; see switch.h. What they do: move.c. */
 #include "switch/switch.h"
 
+#include "switch/disks.h"
 #include "switch/facts.h"
 #include "switch/move.h"
 #include "util/error.h"
@@ -16,6 +17,40 @@ tell(const MoseMove *move, const char *phase)
         move->options->progress(&progress, move->options->data);
 }
 
+static void
+tell_disks(guint64 done, guint64 total, gpointer data)
+{
+    const MoseMove *move = data;
+    const MoseSwitchProgress progress = { .phase = "disks",
+                                          .total = total,
+                                          .left = total - MIN(done, total) };
+
+    if (move->options->progress)
+        move->options->progress(&progress, move->options->data);
+}
+
+/* The emulator on overlays; on the way back what they hold is put into the images,
+ * while the guest still runs there. */
+static gboolean
+bring_disks(MoseMove *move, GError **error)
+{
+    const MoseSwitchOptions *options = move->options;
+    MoseDisksCommit how = { options->interrupt_fd, tell_disks, move };
+    guint committed;
+    gboolean done;
+
+    if (options->side == MOSE_SIDE_EMULATOR)
+        return options->disks == MOSE_DISKS_SHARED ||
+               mose_disks_overlay(move->guest, move->destination->generation,
+                                  move->destination->qmp, options->overlay_dir, error);
+    done = mose_disks_commit(move->guest, move->source_qmp, &how, &committed, error);
+    if (committed > 0)
+        mose_guest_note(move->guest, "disks",
+                        mose_json_object("reason", "s", "overlays put into the images",
+                                         "overlays", "i", (gint64)committed, NULL));
+    return done;
+}
+
 /* Every phase up to the commit can be undone. */
 static gboolean
 until_commit(MoseMove *move, GError **error)
@@ -25,7 +60,8 @@ until_commit(MoseMove *move, GError **error)
         !mose_move_launch(move, error))
         return FALSE;
     tell(move, "check");
-    if (!mose_move_check(move, error) || mose_move_interrupted(move, error))
+    if (!mose_move_check(move, error) || mose_move_interrupted(move, error) ||
+        !bring_disks(move, error))
         return FALSE;
     tell(move, "move");
     if (!mose_move_connect(move, error) || mose_move_interrupted(move, error) ||

@@ -25,14 +25,20 @@ typedef enum {
     MOSE_WAY_COPY,     /* from QEMU to QEMU, while the guest runs */
 } MoseWay;
 
+/* What becomes of the disks that the guest writes. */
+typedef enum {
+    MOSE_DISKS_SHARED,  /* both sides write the same images */
+    MOSE_DISKS_OVERLAY, /* the emulator only reads them, and writes overlays */
+} MoseDisks;
+
 /* What a switch tells of itself while it is under way. */
 typedef struct {
-    /* In this order: "prepare", "check", "move", "commit", "settle"; told again while
-     * a phase goes on. */
+    /* In this order: "prepare", "check", "disks" (only back from overlays), "move",
+     * "commit", "settle"; told again while a phase goes on. */
     const char *phase;
-    /* In "move" by copy; 0 else. */
-    guint64 sent, left, total; /* bytes of memory: sent so far (more than once where the
-                                  guest writes), to be sent, all there is */
+    /* In "move" by copy, and the second two in "disks"; 0 else. */
+    guint64 sent, left, total; /* bytes (of memory): sent so far (more than once where
+                                  the guest writes), to be sent, all there is */
     guint megabytes_per_second;
     guint rounds;      /* over all that was written meanwhile */
     guint throttle;    /* percent of its time that the guest is kept from writing */
@@ -44,9 +50,11 @@ typedef struct {
     MoseWay way;
     guint channels; /* by copy: 0: as many as are good here; 1: one, which all goes
                        through MOSE; more: these for memory, from QEMU to QEMU */
-    guint max_downtime_ms; /* by copy: what a guest that writes fast may be kept still
-                              at the end; 0: MOSE_DOWNTIME_MS */
-    gboolean overcommit;   /* copy even if the host has less memory */
+    guint max_downtime_ms;   /* by copy: what a guest that writes fast may be kept still
+                                at the end; 0: MOSE_DOWNTIME_MS */
+    gboolean overcommit;     /* copy even if the host has less memory */
+    MoseDisks disks;         /* of the emulator */
+    const char *overlay_dir; /* absolute; NULL: each beside its image */
     const char *without_rule; /* leave this rule out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the

@@ -41,7 +41,7 @@ stop_all(void)
     g_auto(GStrv) names = mose_guest_names(NULL);
 
     for (char **name = names; name && *name; name++) {
-        const char *argv[] = { g_getenv("MOSE"), "stop", *name, NULL };
+        const char *argv[] = { g_getenv("MOSE"), "stop", "--keep", *name, NULL };
 
         g_spawn_sync(NULL, (char **)argv, NULL,
                      G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
