@@ -67,9 +67,6 @@ main(int argc, char **argv)
     g_autoptr(VmGuest) guest = NULL;
 
     bench_begin(&argc, &argv);
-    vm_setup();
-    if (vm_why_not())
-        g_error("%s", vm_why_not());
     guest = vm_guest_new("clock");
     vm_run(guest, NULL, NULL, NULL);
     vm_wait_console(guest, "MOSE-GUEST READY", 60);
@@ -81,6 +78,6 @@ main(int argc, char **argv)
     bench_result(&(BenchResult){
         "clock/alone", "the guest's clock goes wrong by itself", "ms/s", 0, alone });
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
-    vm_teardown();
+    bench_end();
     return 0;
 }

@@ -193,11 +193,8 @@ int
 main(int argc, char **argv)
 {
     bench_begin(&argc, &argv);
-    vm_setup();
-    if (vm_why_not())
-        g_error("%s", vm_why_not());
     measure_tcg();
     measure_kvm();
-    vm_teardown();
+    bench_end();
     return 0;
 }

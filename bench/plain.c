@@ -18,6 +18,7 @@
 #include "util/unix-socket.h"
 
 #define START_TIMEOUT_MS 30000
+#define TIMEOUT_MS 60000
 
 static char *
 replaced(const char *text, const char *from, const char *to)
@@ -118,15 +119,18 @@ plain_start(const GPtrArray *argv, PlainRole role, int ram_fd)
     g_autofree char *log = vm_path("plain.log");
     g_auto(MoseFd) listener = MOSE_FD_NONE;
     g_autoptr(GError) error = NULL;
-    MoseInheritedFd fds[2] = { { ram_fd, MOSE_RAM_FD }, { -1, MOSE_MONITOR_FD } };
+    MoseInheritedFd fds[2];
+    gsize n_fds = 0;
 
     if (role != PLAIN_ALONE) {
-        listener = fds[1].fd = mose_unix_listen(monitor, &error);
+        listener = mose_unix_listen(monitor, &error);
         g_assert_no_error(error);
+        fds[n_fds++] = (MoseInheritedFd){ listener, MOSE_MONITOR_FD };
     }
-    plain->process =
-        mose_process_spawn((const char *const *)argv->pdata, NULL, log, fds,
-                           role == PLAIN_ALONE ? 0 : G_N_ELEMENTS(fds), &error);
+    if (ram_fd >= 0)
+        fds[n_fds++] = (MoseInheritedFd){ ram_fd, MOSE_RAM_FD };
+    plain->process = mose_process_spawn((const char *const *)argv->pdata, NULL, log,
+                                        fds, n_fds, &error);
     g_assert_no_error(error);
     plain->janitor = start_janitor(plain->process);
     if (role == PLAIN_ALONE)
@@ -147,6 +151,53 @@ plain_free(Plain *plain)
     mose_process_free(plain->process);
     mose_qmp_free(plain->qmp);
     g_free(plain);
+}
+
+void
+plain_command(MoseQmp *qmp, const char *command, JsonObject *arguments)
+{
+    g_autoptr(GError) error = NULL;
+
+    mose_qmp_run(qmp, command, arguments, &error);
+    g_assert_no_error(error);
+}
+
+gint64
+plain_wait_event(MoseQmp *qmp, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    MoseQmpEvent event;
+
+    mose_qmp_wait_event(qmp, name, TIMEOUT_MS, -1, &event, &error);
+    g_assert_no_error(error);
+    return event.time_us;
+}
+
+static gboolean
+completed(const MoseQmpEvent *event, gpointer data)
+{
+    return strcmp(event->name, "MIGRATION") == 0 &&
+           strcmp(mose_json_string(event->data, "status", ""), "completed") == 0;
+}
+
+void
+plain_wait_completed(MoseQmp *qmp)
+{
+    g_autoptr(GError) error = NULL;
+
+    mose_qmp_wait(qmp, completed, NULL, TIMEOUT_MS, -1, NULL, &error);
+    g_assert_no_error(error);
+}
+
+void
+plain_set_capability(MoseQmp *qmp, const char *name, gboolean on)
+{
+    JsonArray *list = json_array_new();
+
+    json_array_add_object_element(
+        list, mose_json_object("capability", "s", name, "state", "b", on, NULL));
+    plain_command(qmp, "migrate-set-capabilities",
+                  mose_json_object("capabilities", "a", list, NULL));
 }
 
 double

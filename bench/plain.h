@@ -10,7 +10,7 @@
 
 typedef enum {
     PLAIN_ALONE,       /* private anonymous RAM, no monitor; runs at once */
-    PLAIN_SOURCE,      /* shared RAM, a monitor; waits for `cont` */
+    PLAIN_SOURCE,      /* the process's kind of RAM, a monitor; waits for `cont` */
     PLAIN_DESTINATION, /* the same, waits for a migration */
 } PlainRole;
 
@@ -26,12 +26,19 @@ typedef struct {
  */
 GPtrArray *plain_argv(pid_t pid, PlainRole role, const char *from, const char *to);
 
-/* Start it. @ram_fd: the RAM to share (not for PLAIN_ALONE). Aborts if it fails. */
+/* Start it. @ram_fd: the RAM to share; -1: it has its own. Aborts if it fails. */
 Plain *plain_start(const GPtrArray *argv, PlainRole role, int ram_fd);
 
 /* End it, wait until it is gone. */
 void plain_free(Plain *plain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plain, plain_free)
+
+/* QMP, which has to succeed: a command; an event, whose time is returned; the end of a
+ * migration. */
+void plain_command(MoseQmp *qmp, const char *command, JsonObject *arguments);
+gint64 plain_wait_event(MoseQmp *qmp, const char *name);
+void plain_wait_completed(MoseQmp *qmp);
+void plain_set_capability(MoseQmp *qmp, const char *name, gboolean on);
 
 /* Seconds of processor time that process @pid has used until now. */
 double cpu_seconds(pid_t pid);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/vm.h"
 #include "util/json.h"
 
 static const char *results;
@@ -85,6 +86,10 @@ bench_result(const BenchResult *result)
         json_object_set_double_member(object, "goal", result->goal);
         json_object_set_boolean_member(object, "met", median <= result->goal);
     }
+    if (result->floor > 0) {
+        json_object_set_double_member(object, "floor", result->floor);
+        json_object_set_boolean_member(object, "met", median >= result->floor);
+    }
     append(object);
 }
 
@@ -106,4 +111,13 @@ bench_begin(int *argc, char ***argv)
         exit(2);
     }
     results = (*argv)[1];
+    vm_setup();
+    if (vm_why_not())
+        g_error("%s", vm_why_not());
+}
+
+void
+bench_end(void)
+{
+    vm_teardown();
 }

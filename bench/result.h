@@ -12,6 +12,7 @@ typedef struct {
     const char *unit;   /* "ms"; "" for a ratio */
     double goal;        /* the median shall be at most that; 0: no goal */
     GArray *values;     /* double */
+    double floor;       /* the median shall be at least that; 0: no goal */
 } BenchResult;
 
 /* Values, and one of them more. */
@@ -27,5 +28,7 @@ double bench_median(const GArray *values);
 void bench_result(const BenchResult *result);
 void bench_skipped(const char *figure, const char *what, const char *why);
 
-/* Begin: @argv is that of main(): BENCH RESULTS. */
+/* Begin: @argv is that of main(): BENCH RESULTS. Aborts where no guest can run. */
 void bench_begin(int *argc, char ***argv);
+/* End whatever guests are left. */
+void bench_end(void);

@@ -5,7 +5,6 @@
  * between them, nothing checked. In turn, in one run.
  */
 #include <fcntl.h>
-#include <string.h>
 
 #include "bench/result.h"
 #include "bench/switch.h"
@@ -14,7 +13,6 @@
 #include "util/json.h"
 
 #define TIMES 20
-#define TIMEOUT_MS 30000
 #define GUEST_OPTIONS                                                                  \
     "-netdev user,id=net -device virtio-net-pci,netdev=net,romfile= "                  \
     "-device virtio-rng-pci"
@@ -53,53 +51,10 @@ ms_since(gint64 begin_us)
 }
 
 static void
-run(MoseQmp *qmp, const char *command, JsonObject *arguments)
-{
-    g_autoptr(GError) error = NULL;
-
-    mose_qmp_run(qmp, command, arguments, &error);
-    g_assert_no_error(error);
-}
-
-static void
 share_ram(MoseQmp *qmp)
 {
-    JsonArray *list = json_array_new();
-
-    json_array_add_object_element(
-        list, mose_json_object("capability", "s", "events", "state", "b", TRUE, NULL));
-    json_array_add_object_element(list,
-                                  mose_json_object("capability", "s", "x-ignore-shared",
-                                                   "state", "b", TRUE, NULL));
-    run(qmp, "migrate-set-capabilities",
-        mose_json_object("capabilities", "a", list, NULL));
-}
-
-static gboolean
-completed(const MoseQmpEvent *event, gpointer data)
-{
-    return strcmp(event->name, "MIGRATION") == 0 &&
-           strcmp(mose_json_string(event->data, "status", ""), "completed") == 0;
-}
-
-static void
-wait_completed(MoseQmp *qmp)
-{
-    g_autoptr(GError) error = NULL;
-
-    mose_qmp_wait(qmp, completed, NULL, TIMEOUT_MS, -1, NULL, &error);
-    g_assert_no_error(error);
-}
-
-static gint64
-wait_event(MoseQmp *qmp, const char *name)
-{
-    g_autoptr(GError) error = NULL;
-    MoseQmpEvent event;
-
-    mose_qmp_wait_event(qmp, name, TIMEOUT_MS, -1, &event, &error);
-    g_assert_no_error(error);
-    return event.time_us;
+    plain_set_capability(qmp, "events", TRUE);
+    plain_set_capability(qmp, "x-ignore-shared", TRUE);
 }
 
 static void
@@ -113,15 +68,16 @@ migrate_bare(Bare *bare, Times *times)
 
     share_ram(from);
     share_ram(next->qmp);
-    run(next->qmp, "migrate-incoming", mose_json_object("uri", "s", uri, NULL));
+    plain_command(next->qmp, "migrate-incoming",
+                  mose_json_object("uri", "s", uri, NULL));
     moved = g_get_monotonic_time();
-    run(from, "migrate", mose_json_object("uri", "s", uri, NULL));
-    wait_completed(from);
-    wait_completed(next->qmp);
-    run(next->qmp, "cont", NULL);
-    resume = wait_event(next->qmp, "RESUME");
+    plain_command(from, "migrate", mose_json_object("uri", "s", uri, NULL));
+    plain_wait_completed(from);
+    plain_wait_completed(next->qmp);
+    plain_command(next->qmp, "cont", NULL);
+    resume = plain_wait_event(next->qmp, "RESUME");
     bench_add(times->move, ms_since(moved));
-    stop = wait_event(from, "STOP");
+    stop = plain_wait_event(from, "STOP");
     bench_add(times->blackout, (double)(resume - stop) / 1e3);
     plain_free(bare->now);
     bare->now = next;
@@ -154,7 +110,7 @@ start_bare(const VmGuest *guest)
     g_assert_no_error(error);
     bare.incoming = plain_argv(pid, PLAIN_DESTINATION, "beside.", "bare.");
     bare.now = plain_start(first, PLAIN_SOURCE, bare.ram);
-    run(bare.now->qmp, "cont", NULL);
+    plain_command(bare.now->qmp, "cont", NULL);
     vm_wait_console(&twin, "MOSE-GUEST READY", 60);
     g_free(twin.console);
     return bare;

@@ -110,12 +110,9 @@ int
 main(int argc, char **argv)
 {
     bench_begin(&argc, &argv);
-    vm_setup();
-    if (vm_why_not())
-        g_error("%s", vm_why_not());
     measure_sizes();
     measure_beside_bare();
     measure_memory();
-    vm_teardown();
+    bench_end();
     return 0;
 }

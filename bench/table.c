@@ -30,10 +30,13 @@ static char *
 goal(JsonObject *object)
 {
     const char *unit = mose_json_string(object, "unit", "");
+    gboolean floor = json_object_has_member(object, "floor");
 
-    if (!json_object_has_member(object, "goal"))
+    if (!floor && !json_object_has_member(object, "goal"))
         return g_strdup("");
-    return g_strdup_printf("%g%s%s: %s", number(object, "goal"), *unit ? " " : "", unit,
+    return g_strdup_printf("%s%g%s%s: %s", floor ? "at least " : "",
+                           number(object, floor ? "floor" : "goal"), *unit ? " " : "",
+                           unit,
                            mose_json_bool(object, "met", FALSE) ? "met" : "**missed**");
 }
 
