@@ -55,6 +55,19 @@ mose_cli_parse(int *argc, char ***argv, const GOptionEntry *entries, int min, in
     return TRUE;
 }
 
+const char *const *
+mose_cli_split_dashes(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") != 0)
+            continue;
+        *argc = i;
+        argv[i] = NULL;
+        return (const char *const *)&argv[i + 1];
+    }
+    return NULL;
+}
+
 gboolean
 mose_cli_json(void)
 {

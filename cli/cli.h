@@ -35,6 +35,10 @@ extern const MoseCommand mose_commands[];
 gboolean mose_cli_parse(int *argc, char ***argv, const GOptionEntry *entries, int min,
                         int max, int *ret);
 
+/* The words behind "--", which are QEMU's, hidden from the option parser; NULL where
+ * there is no "--". */
+const char *const *mose_cli_split_dashes(int *argc, char **argv);
+
 /* TRUE when --json was given. */
 gboolean mose_cli_json(void);
 
@@ -55,6 +59,8 @@ int mose_cmd_run(int argc, char **argv);
 int mose_cmd_list(int argc, char **argv);
 int mose_cmd_status(int argc, char **argv);
 int mose_cmd_stop(int argc, char **argv);
+int mose_cmd_plug(int argc, char **argv);
+int mose_cmd_unplug(int argc, char **argv);
 int mose_cmd_check(int argc, char **argv);
 int mose_cmd_emulate(int argc, char **argv);
 int mose_cmd_virtualize(int argc, char **argv);

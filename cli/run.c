@@ -29,20 +29,6 @@ static const GOptionEntry entries[] = {
     { NULL },
 };
 
-/* The words behind "--" are QEMU's: hide them from the option parser. */
-static const char *const *
-split_at_dashes(int *argc, char **argv)
-{
-    for (int i = 1; i < *argc; i++) {
-        if (strcmp(argv[i], "--") != 0)
-            continue;
-        *argc = i;
-        argv[i] = NULL;
-        return (const char *const *)&argv[i + 1];
-    }
-    return NULL;
-}
-
 /* Why `auto` took @kind, in a line that fits the screen; --json has all of it. */
 static const char *
 in_short(const char *kind)
@@ -78,7 +64,7 @@ report(const MoseGuest *guest, const char *reason)
 int
 mose_cmd_run(int argc, char **argv)
 {
-    const char *const *words = split_at_dashes(&argc, argv);
+    const char *const *words = mose_cli_split_dashes(&argc, argv);
     g_autoptr(GError) error = NULL;
     g_autoptr(MoseGuest) guest = NULL;
     g_autofree char *reason = NULL;

@@ -4,6 +4,7 @@
 
 #include "qemu/command.h"
 #include "switch/journal.h"
+#include "switch/plug.h"
 #include "switch/recover.h"
 #include "util/error.h"
 #include "util/json.h"
@@ -48,7 +49,8 @@ needs_recovery(const MoseGuest *guest)
     g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     MoseJournalEntry entry;
 
-    return !process || mose_journal_read(guest->dir, &entry, NULL);
+    return !process || mose_plug_is_open(guest) ||
+           mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean

@@ -29,6 +29,8 @@ print_event(JsonObject *event)
                mose_json_int(event, "blackout-us", 0) / 1e3);
     else if (json_object_has_member(event, "accel"))
         printf(" (%s)", mose_json_string(event, "accel", "?"));
+    else if (json_object_has_member(event, "names"))
+        printf(": %s", mose_json_string(event, "names", "?"));
     printf("\n");
 }
 

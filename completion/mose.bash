@@ -3,7 +3,7 @@
 #
 # Completion of mose(1) for bash. Needs no bash-completion.
 
-_mose_commands='host run list status stop check emulate virtualize stream'
+_mose_commands='host run list status stop plug unplug check emulate virtualize stream'
 
 # The options of command $1.
 _mose_options()
@@ -14,6 +14,8 @@ _mose_options()
         echo '--accel --cpu --emulator-cpu --qemu --overcommit --ram-shared' \
             '--ram-private --json --help --'
         ;;
+    plug) echo '--json --help --' ;;
+    unplug) echo '--timeout --json --help' ;;
     emulate | virtualize)
         echo '--in-place --copy --channels --downtime-limit --overcommit --disks' \
             '--overlay-dir --json --help'
@@ -51,7 +53,8 @@ _mose_words()
         return
     fi
     case $1 in
-    status | stop | check | emulate | virtualize) _mose_guests ;;
+    status | stop | check | plug | emulate | virtualize) _mose_guests ;;
+    unplug) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
 }
@@ -63,7 +66,7 @@ _mose_argument()
     host:--accel | run:--accel) echo 'auto kvm tcg' ;;
     run:--cpu) echo portable ;;
     host:--qemu | run:--qemu) echo FILES ;;
-    run:--emulator-cpu | stream:--section) ;;
+    run:--emulator-cpu | stream:--section | unplug:--timeout) ;;
     emulate:--channels | virtualize:--channels) ;;
     emulate:--downtime-limit | virtualize:--downtime-limit) ;;
     emulate:--disks) echo 'shared overlay' ;;

@@ -254,3 +254,15 @@ mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **er
     g_ptr_array_add(line->argv, NULL);
     return g_steal_pointer(&line);
 }
+
+MoseCommandLine *
+mose_command_build_option(const MoseSpec *spec, const MoseCommandFor *what,
+                          const MoseOption *option, GError **error)
+{
+    g_autoptr(MoseCommandLine) line = command_new();
+
+    if (!add_option(line, spec, what, option, error))
+        return NULL;
+    g_ptr_array_add(line->argv, NULL);
+    return g_steal_pointer(&line);
+}

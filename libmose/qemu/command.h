@@ -63,5 +63,10 @@ typedef struct {
 /* Build it. Errors: INVALID (a socket path that is too long, named). */
 MoseCommandLine *mose_command_build(const MoseSpec *spec, const MoseCommandFor *what,
                                     GError **error);
+
+/* The same for @option alone, as it is given to a process that runs. */
+MoseCommandLine *mose_command_build_option(const MoseSpec *spec,
+                                           const MoseCommandFor *what,
+                                           const MoseOption *option, GError **error);
 void mose_command_free(MoseCommandLine *line);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseCommandLine, mose_command_free)

@@ -344,3 +344,48 @@ mose_spec_parse(const char *const *argv, GError **error)
             return NULL;
     return g_steal_pointer(&spec);
 }
+
+/* Whether @option, which has a row of its own or none, may come later. */
+static gboolean
+check_plug(const MoseOption *option, GError **error)
+{
+    g_autofree char *id = mose_option_id(option);
+    g_autofree char *bus = mose_option_get(option, "if");
+
+    if (mose_option_is(option, "-drive") && g_strcmp0(bus, "none") != 0)
+        return refuse(error, option->name, option->value,
+                      "say if=none,id=ID, and name it in a -device");
+    if (!id || !*id)
+        return refuse(error, option->name, option->value,
+                      mose_option_is(option, "-blockdev")
+                          ? "it needs a node-name= by which it can be taken away"
+                          : "it needs an id= by which it can be taken away");
+    return TRUE;
+}
+
+MoseSpec *
+mose_spec_parse_plug(const char *const *argv, GError **error)
+{
+    static const char *const pluggable[] = { "-device", "-drive",   "-blockdev",
+                                             "-netdev", "-chardev", "-object",
+                                             NULL };
+    g_autoptr(MoseSpec) spec = mose_spec_new();
+
+    while (*argv) {
+        const char *name = g_str_has_prefix(*argv, "--") ? *argv + 1 : *argv;
+        guint before = spec->options->len;
+
+        if (*name == '-' && !g_strv_contains(pluggable, name)) {
+            refuse(error, name, NULL,
+                   "it can't be plugged in; what can: -device, -drive, -blockdev, "
+                   "-netdev, -chardev, -object");
+            return NULL;
+        }
+        if (!parse_one(spec, &argv, error))
+            return NULL;
+        for (guint i = before; i < spec->options->len; i++)
+            if (!check_plug(spec->options->pdata[i], error))
+                return NULL;
+    }
+    return g_steal_pointer(&spec);
+}

@@ -27,33 +27,19 @@ mose_side_from_name(const char *name, MoseSide *ret)
     return FALSE;
 }
 
-static void
-option_free(gpointer data)
-{
-    MoseOption *option = data;
-
-    g_free(option->name);
-    g_free(option->value);
-    g_free(option);
-}
-
 MoseSpec *
 mose_spec_new(void)
 {
     MoseSpec *spec = g_new0(MoseSpec, 1);
 
-    spec->options = g_ptr_array_new_with_free_func(option_free);
+    spec->options = g_ptr_array_new_with_free_func((GDestroyNotify)mose_option_free);
     return spec;
 }
 
 void
 mose_spec_add_option(MoseSpec *spec, const char *name, const char *value)
 {
-    MoseOption *option = g_new0(MoseOption, 1);
-
-    option->name = g_strdup(name);
-    option->value = g_strdup(value);
-    g_ptr_array_add(spec->options, option);
+    g_ptr_array_add(spec->options, mose_option_new(name, value));
 }
 
 void
@@ -84,7 +70,6 @@ set_string(JsonObject *object, const char *name, const char *value)
 JsonObject *
 mose_spec_to_json(const MoseSpec *spec)
 {
-    JsonArray *options = json_array_new();
     JsonObject *object = mose_json_object(
         "name", "s", spec->name, "qemu", "s", spec->qemu, "cwd", "s", spec->cwd,
         "machine", "s", spec->machine, "ram-size", "i", (gint64)spec->ram_size,
@@ -92,16 +77,8 @@ mose_spec_to_json(const MoseSpec *spec)
 
     set_string(object, "user-cpu", spec->user_cpu);
     json_object_set_boolean_member(object, "portable-cpu", spec->portable_cpu);
-    for (guint i = 0; i < spec->options->len; i++) {
-        const MoseOption *option = spec->options->pdata[i];
-        JsonArray *words = json_array_new();
-
-        json_array_add_string_element(words, option->name);
-        if (option->value)
-            json_array_add_string_element(words, option->value);
-        json_array_add_array_element(options, words);
-    }
-    json_object_set_array_member(object, "options", options);
+    json_object_set_array_member(object, "options",
+                                 mose_options_to_json(spec->options));
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++)
         json_object_set_object_member(object, side_names[side],
                                       mose_json_object("accel", "s", spec->accel[side],
@@ -110,37 +87,17 @@ mose_spec_to_json(const MoseSpec *spec)
     return object;
 }
 
-static const char *
-array_string(JsonArray *array, guint i)
-{
-    JsonNode *node =
-        i < json_array_get_length(array) ? json_array_get_element(array, i) : NULL;
-
-    return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
-}
-
-static gboolean
-read_options(MoseSpec *spec, JsonArray *options)
-{
-    for (guint i = 0; i < json_array_get_length(options); i++) {
-        JsonNode *node = json_array_get_element(options, i);
-        const char *name = JSON_NODE_HOLDS_ARRAY(node)
-                               ? array_string(json_node_get_array(node), 0)
-                               : NULL;
-
-        if (!name)
-            return FALSE;
-        mose_spec_add_option(spec, name, array_string(json_node_get_array(node), 1));
-    }
-    return TRUE;
-}
-
 MoseSpec *
 mose_spec_from_json(JsonObject *object, GError **error)
 {
     g_autoptr(MoseSpec) spec = mose_spec_new();
-    JsonArray *options = mose_json_array(object, "options");
-    gboolean whole = options && read_options(spec, options);
+    GPtrArray *options = mose_options_from_json(mose_json_array(object, "options"));
+    gboolean whole = options != NULL;
+
+    if (options) {
+        g_ptr_array_unref(spec->options);
+        spec->options = options;
+    }
 
     spec->name = g_strdup(mose_json_string(object, "name", NULL));
     spec->qemu = g_strdup(mose_json_string(object, "qemu", NULL));

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include <json-glib/json-glib.h>
+#include "qemu/option.h"
 
 /* The two roles a QEMU process can have for a guest. */
 typedef enum {
@@ -19,11 +19,6 @@ typedef enum {
 
 const char *mose_side_name(MoseSide side); /* "virtualizer", "emulator" */
 gboolean mose_side_from_name(const char *name, MoseSide *ret);
-
-typedef struct {
-    char *name;  /* "-netdev" */
-    char *value; /* NULL for an option without argument */
-} MoseOption;
 
 typedef struct {
     char *name;                /* the guest's name */
@@ -45,6 +40,14 @@ typedef struct {
  * option, and say what to do instead. accel and cpu stay NULL.
  */
 MoseSpec *mose_spec_parse(const char *const *argv, GError **error);
+
+/*
+ * The same for what is plugged into a guest that runs: back ends and devices alone,
+ * each with a name of its own (id=, of -blockdev node-name=). Only the options of the
+ * result count.
+ */
+MoseSpec *mose_spec_parse_plug(const char *const *argv, GError **error);
+
 MoseSpec *mose_spec_new(void);
 void mose_spec_free(MoseSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseSpec, mose_spec_free)

@@ -227,7 +227,7 @@ count_devices(MoseQmp *qmp, const char *path, int step, GHashTable *counts,
 }
 
 static gboolean
-compare_devices(MoseQmp *source, MoseQmp *destination, GPtrArray *only, GError **error)
+compare_devices(MoseQmp *source, MoseQmp *destination, MoseFactSet *set, GError **error)
 {
     static const char *const paths[] = { "/machine/peripheral",
                                          "/machine/peripheral-anon",
@@ -243,10 +243,28 @@ compare_devices(MoseQmp *source, MoseQmp *destination, GPtrArray *only, GError *
             return FALSE;
     g_hash_table_iter_init(&iter, counts);
     while (g_hash_table_iter_next(&iter, &type, &count))
-        if (GPOINTER_TO_INT(count) > 0 && !strstr(type, "memory-region") &&
+        if (GPOINTER_TO_INT(count) != 0 && !strstr(type, "memory-region") &&
             strcmp(type, "irq") != 0)
-            g_ptr_array_add(only, g_strdup(type));
+            g_ptr_array_add(GPOINTER_TO_INT(count) > 0 ? set->source_only
+                                                       : set->destination_only,
+                            g_strdup(type));
     return TRUE;
+}
+
+/* What keeps QEMU from migrating the guest. */
+static gboolean
+read_blockers(MoseQmp *qmp, GPtrArray *blocked, GError **error)
+{
+    g_autoptr(JsonObject) state = mose_qmp_query(qmp, "query-migrate", NULL, error);
+    JsonArray *reasons = state ? mose_json_array(state, "blocked-reasons") : NULL;
+
+    for (guint i = 0; reasons && i < json_array_get_length(reasons); i++) {
+        JsonNode *reason = json_array_get_element(reasons, i);
+
+        if (JSON_NODE_HOLDS_VALUE(reason) && json_node_get_string(reason))
+            g_ptr_array_add(blocked, json_node_dup_string(reason));
+    }
+    return state != NULL;
 }
 
 static gboolean
@@ -265,19 +283,24 @@ mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
                   GError **error)
 {
     g_autoptr(MoseFactSet) set = g_new0(MoseFactSet, 1);
+    GPtrArray **lists[] = { &set->lost_features, &set->source_only,
+                            &set->destination_only, &set->blocked };
 
-    set->lost_features = g_ptr_array_new_with_free_func(g_free);
-    set->source_only = g_ptr_array_new_with_free_func(g_free);
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        *lists[i] = g_ptr_array_new_with_free_func(g_free);
     if (!compare_cpus(source, destination, set->lost_features, error) ||
-        !compare_devices(source, destination, set->source_only, error) ||
+        !compare_devices(source, destination, set, error) ||
+        !read_blockers(source, set->blocked, error) ||
         !read_run_state(source, &set->run_state, error))
         return NULL;
-    g_ptr_array_add(set->lost_features, NULL);
-    g_ptr_array_add(set->source_only, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        g_ptr_array_add(*lists[i], NULL);
     set->facts = (MoseFacts){
         .direction = direction,
         .lost_features = (const char *const *)set->lost_features->pdata,
         .source_only = (const char *const *)set->source_only->pdata,
+        .destination_only = (const char *const *)set->destination_only->pdata,
+        .blocked = (const char *const *)set->blocked->pdata,
         .run_state = set->run_state,
     };
     return g_steal_pointer(&set);
@@ -290,6 +313,8 @@ mose_facts_free(MoseFactSet *set)
         return;
     g_clear_pointer(&set->lost_features, g_ptr_array_unref);
     g_clear_pointer(&set->source_only, g_ptr_array_unref);
+    g_clear_pointer(&set->destination_only, g_ptr_array_unref);
+    g_clear_pointer(&set->blocked, g_ptr_array_unref);
     g_free(set->run_state);
     g_free(set);
 }

@@ -14,13 +14,15 @@ typedef struct {
     MoseFacts facts;
     GPtrArray *lost_features;
     GPtrArray *source_only;
+    GPtrArray *destination_only;
+    GPtrArray *blocked;
     char *run_state;
 } MoseFactSet;
 
 /*
  * Compare the machine behind @source with the one behind @destination. Sources:
  * QOM property feature-words of the CPU (QEMU target/i386/cpu.c), the device
- * tree below /machine.
+ * tree below /machine, query-migrate.
  */
 MoseFactSet *mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
                                GError **error);

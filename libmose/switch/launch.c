@@ -72,7 +72,7 @@ inherit_taps(Inheritance *set, const MoseCommandLine *line, const MoseProcess *s
 {
     for (guint i = 0; i < line->taps->len; i++) {
         const MoseTap *tap = line->taps->pdata[i];
-        int fd = source ? mose_process_get_fd(source, tap->number, error)
+        int fd = source ? mose_tap_take(source, tap->ifname, tap->number, error)
                         : mose_tap_open(tap->ifname, tap->vnet_hdr, error);
 
         if (fd < 0) {

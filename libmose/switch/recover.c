@@ -9,6 +9,7 @@
 #include "switch/generation.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
+#include "switch/plug.h"
 #include "switch/resume.h"
 #include "util/error.h"
 #include "util/json.h"
@@ -196,7 +197,8 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     *ret = MOSE_RECOVERED_NOTHING;
     if (!mose_journal_read(guest->dir, &entry, &cause)) {
         if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
-            return mose_journal_end(guest->dir, error) && note_end(guest, error);
+            return mose_journal_end(guest->dir, error) &&
+                   mose_plug_recover(guest, error) && note_end(guest, error);
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }

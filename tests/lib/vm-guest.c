@@ -230,14 +230,15 @@ vm_clock_difference(const VmGuest *guest)
     return ret;
 }
 
-void
-vm_shell(const VmGuest *guest, const char *command)
+char *
+vm_shell_output(const VmGuest *guest, const char *command)
 {
     g_autoptr(GError) error = NULL;
     g_auto(MoseFd) fd = mose_unix_connect(guest->shell, &error);
     g_autofree char *line = g_strdup_printf("%s\necho SHELL-''DONE\n", command);
     g_autoptr(GString) said = g_string_new(NULL);
     char piece[256];
+    char *end;
     ssize_t n;
 
     g_assert_no_error(error);
@@ -246,7 +247,17 @@ vm_shell(const VmGuest *guest, const char *command)
     /* QEMU forgets what it has not read yet of a connection that is closed. */
     while (!strstr(said->str, "SHELL-DONE") && (n = read(fd, piece, sizeof(piece))) > 0)
         g_string_append_len(said, piece, n);
-    g_assert_nonnull(strstr(said->str, "SHELL-DONE"));
+    end = strstr(said->str, "SHELL-DONE");
+    g_assert_nonnull(end);
+    *end = '\0';
+    g_test_message("%s: %s\n%s", guest->name, command, said->str);
+    return g_string_free(g_steal_pointer(&said), FALSE);
+}
+
+void
+vm_shell(const VmGuest *guest, const char *command)
+{
+    g_autofree char *said = vm_shell_output(guest, command);
 }
 
 char *

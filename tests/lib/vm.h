@@ -78,5 +78,8 @@ gint64 vm_clock_difference(const VmGuest *guest);
 /* Have the shell on the guest's second serial port run @command. */
 void vm_shell(const VmGuest *guest, const char *command);
 
+/* The same; what it printed. */
+char *vm_shell_output(const VmGuest *guest, const char *command);
+
 /* "running", "paused", ... of the guest, from `mose status`. */
 char *vm_state(const VmGuest *guest);

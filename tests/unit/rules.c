@@ -296,18 +296,28 @@ test_refusals(void)
     const MoseRule *cpu = mose_rule_by_name("cpu-features");
     const MoseRule *device = mose_rule_by_name("devices");
     const MoseRule *state = mose_rule_by_name("globalstate");
-    MoseFacts facts = { MOSE_KVM_TO_TCG, features, devices, "debug" };
-    MoseFacts good = { MOSE_KVM_TO_TCG, none, none, "running" };
+    MoseFacts facts = { .direction = MOSE_KVM_TO_TCG,
+                        .lost_features = features,
+                        .source_only = devices,
+                        .run_state = "debug" };
+    MoseFacts good = { MOSE_KVM_TO_TCG, none, none, none, none, "running" };
+    MoseFacts appears = { .direction = MOSE_KVM_TO_TCG, .destination_only = devices };
     MoseFacts unknown = { MOSE_KVM_TO_TCG };
     g_autofree char *lost = cpu->refuse(&facts);
     g_autofree char *only = device->refuse(&facts);
+    g_autofree char *more = device->refuse(&appears);
 
     g_assert_cmpstr(lost, ==,
                     "the guest's CPU has features that the destination lacks: avx2, "
                     "bmi1; start the guest with `mose run --cpu portable`");
     g_assert_cmpstr(only, ==,
                     "the guest has devices that the destination lacks: vmcoreinfo; "
-                    "unplug them, or start the guest without");
+                    "they were plugged in without MOSE: `mose unplug` them, or plug "
+                    "them in with `mose plug`");
+    g_assert_cmpstr(more, ==,
+                    "the guest lacks devices that the destination has: vmcoreinfo; they "
+                    "were unplugged without MOSE: `mose unplug` them, too");
+    g_assert_true(mose_rule_applies(device, &appears));
     for (const MoseRule *const *rule = mose_rules; *rule; rule++) {
         if (*rule != cpu && *rule != device && *rule != state)
             continue;

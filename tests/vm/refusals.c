@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/disk-image.h"
 #include "lib/vm.h"
 #include "qemu/command.h"
 #include "switch/guest.h"
@@ -90,6 +91,29 @@ test_devices(void)
         g_assert_no_error(error);
     }
     assert_refused(guest, "refused", "virtio-rng-pci");
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* What QEMU itself does not migrate; `mose check` says the same. */
+static void
+test_blocked(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autofree char *image = vm_path("blocked.vmdk");
+    g_autofree char *extra = g_strdup_printf(
+        "-drive file=%s,format=vmdk,if=none,id=d -device virtio-blk-pci,drive=d "
+        "-device nvme,serial=1",
+        image);
+    g_autofree char *out = NULL;
+
+    if (cannot_run())
+        return;
+    disk_image_make(image, "vmdk");
+    guest = start("blocked", NULL, extra);
+    g_assert_cmpint(vm_mose(&out, NULL, "check", guest->name, NULL), ==, 1);
+    g_assert_nonnull(strstr(out, "nvme"));
+    assert_refused(guest, "refused", "The vmdk format used by node '");
+    assert_refused(guest, "refused", "does not support live migration");
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 
@@ -203,6 +227,7 @@ main(int argc, char **argv)
     vm_setup();
     g_test_add_func("/refusals/cpu-features", test_cpu_features);
     g_test_add_func("/refusals/devices", test_devices);
+    g_test_add_func("/refusals/blocked", test_blocked);
     g_test_add_func("/refusals/machine-type", test_machine_type);
     g_test_add_func("/refusals/no-room", test_no_room);
     g_test_add_func("/refusals/long-socket", test_long_socket);

@@ -6,6 +6,7 @@
 
 extern const MoseRule mose_rule_cpu_features;
 extern const MoseRule mose_rule_devices;
+extern const MoseRule mose_rule_blocked;
 extern const MoseRule mose_rule_globalstate;
 extern const MoseRule mose_rule_hflags;
 extern const MoseRule mose_rule_in_flight;

@@ -42,9 +42,11 @@ const char *mose_direction_name(guint direction); /* "KVM -> TCG" */
 /* What is known of the two machines before anything moves. Borrowed strings. */
 typedef struct {
     guint direction;
-    const char *const *lost_features; /* CPU features that the destination lacks */
-    const char *const *source_only;   /* QOM types of devices that it lacks */
-    const char *run_state;            /* QEMU's name for the guest's state */
+    const char *const *lost_features;    /* CPU features that the destination lacks */
+    const char *const *source_only;      /* QOM types of devices that it lacks, */
+    const char *const *destination_only; /* or that it alone has */
+    const char *const *blocked;          /* why QEMU would not migrate the guest */
+    const char *run_state;               /* QEMU's name for the guest's state */
 } MoseFacts;
 
 /* What a rule may ask while it rewrites. */
