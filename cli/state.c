@@ -3,6 +3,7 @@
 #include "cli/state.h"
 
 #include "qemu/command.h"
+#include "switch/debug.h"
 #include "switch/journal.h"
 #include "switch/plug.h"
 #include "switch/recover.h"
@@ -49,7 +50,7 @@ needs_recovery(const MoseGuest *guest)
     g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     MoseJournalEntry entry;
 
-    return !process || mose_plug_is_open(guest) ||
+    return !process || mose_debug_is_open(guest) || mose_plug_is_open(guest) ||
            mose_journal_read(guest->dir, &entry, NULL);
 }
 

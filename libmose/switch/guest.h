@@ -7,6 +7,7 @@
  *
  *   guest.json    the description, where the guest is, its timeline
  *   journal       the switch that is under way, if any (journal.h)
+ *   debug         what a debug session may have left (debug-record.h)
  *   lock          held by the one command that may change the guest
  *   qmpM.G        monitor M of the QEMU process of generation G
  *   log.G, pid.G  what that process printed, and its pid

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "qemu/command.h"
+#include "switch/debug.h"
 #include "switch/disks.h"
 #include "switch/generation.h"
 #include "switch/journal.h"
@@ -195,6 +196,8 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     gboolean committed, finished;
 
     *ret = MOSE_RECOVERED_NOTHING;
+    if (!mose_debug_recover(guest, error))
+        return FALSE;
     if (!mose_journal_read(guest->dir, &entry, &cause)) {
         if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
             return mose_journal_end(guest->dir, error) &&

@@ -2,6 +2,7 @@
 /* The switch's phases in their order; see switch.h. What they do: move.c. */
 #include "switch/switch.h"
 
+#include "switch/debug.h"
 #include "switch/disks.h"
 #include "switch/facts.h"
 #include "switch/move.h"
@@ -142,6 +143,12 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
     process = mose_guest_process(guest, error);
     if (!process)
         return FALSE;
+    if (mose_debug_is_open(guest)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_BUSY,
+                    "guest %s is being debugged; its breakpoints could not follow it",
+                    guest->name);
+        return FALSE;
+    }
     if (guest->side == options->side) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s is in the %s already", guest->name,
