@@ -73,7 +73,7 @@ mose_spec_to_json(const MoseSpec *spec)
     JsonObject *object = mose_json_object(
         "name", "s", spec->name, "qemu", "s", spec->qemu, "cwd", "s", spec->cwd,
         "machine", "s", spec->machine, "ram-size", "i", (gint64)spec->ram_size,
-                         "ram-private", "b", spec->ram_private, NULL);
+        "ram-private", "b", spec->ram_private, NULL);
 
     set_string(object, "user-cpu", spec->user_cpu);
     json_object_set_boolean_member(object, "portable-cpu", spec->portable_cpu);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "switch/image-locks.h"
 #include "switch/resume.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -156,7 +157,8 @@ mose_move_begin(MoseMove *move, GError **error)
                                .source = guest->generation,
                                .side = move->options->side };
 
-    if (!choose_way(move, error) || !open_source(move, error))
+    if (!choose_way(move, error) || !open_source(move, error) ||
+        !mose_image_locks_check(move->source, error))
         return FALSE;
     entry.generation = ++guest->generations;
     entry.was_running = move->was_running;

@@ -9,6 +9,8 @@
 
 #define CANCEL_TIMEOUT_MS 5000
 #define POLL_MS 2
+#define LOCK_PATIENCE_MS 3000
+#define LOCK_POLL_MS 20
 
 gboolean
 mose_status_is_live(JsonObject *status)
@@ -60,6 +62,29 @@ wait_for_end(MoseQmp *source, GError **error)
     }
 }
 
+/*
+ * Let it run. Between the move and this nobody had its images, and somebody may have
+ * opened one (`qemu-img info`, say): that is over in a moment, and the kernel tells
+ * of no such end.
+ */
+static gboolean
+cont(MoseQmp *source, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + LOCK_PATIENCE_MS * 1000;
+
+    for (;;) {
+        g_autoptr(GError) cause = NULL;
+
+        if (mose_qmp_run(source, "cont", NULL, &cause))
+            return TRUE;
+        if (!strstr(cause->message, "\" lock") || g_get_monotonic_time() > deadline) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        g_usleep(LOCK_POLL_MS * 1000);
+    }
+}
+
 gboolean
 mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
 {
@@ -70,8 +95,7 @@ mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
         return FALSE;
     if (running || !was_running)
         return TRUE;
-    if (!mose_qmp_run(source, "cont", NULL, error) ||
-        !mose_query_is_live(source, &running, error))
+    if (!cont(source, error) || !mose_query_is_live(source, &running, error))
         return FALSE;
     if (!running)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,

@@ -51,6 +51,15 @@ static const Case cases[] = {
       .code = MOSE_ERROR_REFUSED,
       .text = "rule devices: the guest has devices that the destination lacks: "
               "virtio-balloon-pci" },
+    { .name = "device-appears",
+      .destination = "device virtio-balloon-pci",
+      .code = MOSE_ERROR_REFUSED,
+      .text = "rule devices: the guest lacks devices that the destination has: "
+              "virtio-balloon-pci" },
+    { .name = "blocked",
+      .source = "query-migrate say {\"return\": {\"blocked-reasons\": [\"vvfat\"]}}",
+      .code = MOSE_ERROR_REFUSED,
+      .text = "rule blocked: QEMU does not migrate this guest: vvfat" },
     { .name = "facts-missing",
       .destination = "query-cpus-fast say {\"return\": []}",
       .code = MOSE_ERROR_QMP,

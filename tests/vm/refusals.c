@@ -4,6 +4,7 @@
  * on: features and devices of one side alone, no room, bad paths, a machine that
  * does not exist, a QEMU that is none.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include "lib/disk-image.h"
 #include "lib/vm.h"
 #include "qemu/command.h"
-#include "switch/guest.h"
+#include "switch/switch.h"
+#include "util/error.h"
+#include "util/fd.h"
 #include "util/json.h"
 
 static gboolean
@@ -114,6 +117,98 @@ test_blocked(void)
     g_assert_nonnull(strstr(out, "nvme"));
     assert_refused(guest, "refused", "The vmdk format used by node '");
     assert_refused(guest, "refused", "does not support live migration");
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/*
+ * Take, or give up, what a third process holds that does not share an image with
+ * writers: a lock that QEMU does not see while it has the image, only when it opens it
+ * (QEMU block/file-posix.c:raw_check_lock_bytes, RAW_LOCK_SHARED_BASE +
+ * BLK_PERM_WRITE).
+ */
+static void
+hold_image(int fd, short type)
+{
+    struct flock lock = {
+        .l_type = type, .l_whence = SEEK_SET, .l_start = 201, .l_len = 1
+    };
+
+    g_assert_cmpint(fcntl(fd, F_OFD_SETLK, &lock), ==, 0);
+}
+
+typedef struct {
+    int fd;
+    GThread *thread;
+} Third;
+
+static gpointer
+let_go(gpointer data)
+{
+    g_usleep(G_USEC_PER_SEC / 2);
+    hold_image(((Third *)data)->fd, F_UNLCK);
+    return NULL;
+}
+
+/* It comes when the source has given the image up, and goes half a second later. */
+static void
+come_between(const MoseSwitchProgress *progress, gpointer data)
+{
+    Third *third = data;
+
+    if (strcmp(progress->phase, "commit") != 0 || third->thread)
+        return;
+    hold_image(third->fd, F_RDLCK);
+    third->thread = g_thread_new("third", let_go, third);
+}
+
+static void
+switch_and_be_disturbed(const VmGuest *guest, int fd)
+{
+    Third third = { fd, NULL };
+    MoseSwitchOptions options = { .side = MOSE_SIDE_EMULATOR,
+                                  .progress = come_between,
+                                  .data = &third };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) opened = mose_guest_open(guest->name, MOSE_GUEST_LOCK, &error);
+    MoseSwitchReport report = { 0 };
+
+    g_assert_no_error(error);
+    g_assert_false(mose_switch(opened, &options, &report, &error));
+    g_test_message("%s", error->message);
+    g_assert_error(error, MOSE_ERROR, MOSE_ERROR_QMP);
+    g_assert_nonnull(strstr(error->message, "lock"));
+    g_assert_null(strstr(error->message, "the way back failed"));
+    g_assert_nonnull(third.thread);
+    g_thread_join(third.thread);
+}
+
+static void
+test_locked_image(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(JsonObject) report = NULL, page = NULL, status = NULL;
+    g_autofree char *image = vm_path("locked.img");
+    g_autofree char *extra = g_strdup_printf("-drive file=%s,format=raw,if=none,id=d "
+                                             "-device virtio-blk-pci,drive=d",
+                                             image);
+    g_auto(MoseFd) fd = MOSE_FD_NONE;
+
+    if (cannot_run())
+        return;
+    disk_image_make(image, "raw");
+    guest = start("locked", NULL, extra);
+    fd = open(image, O_RDONLY | O_CLOEXEC);
+    hold_image(fd, F_RDLCK);
+    assert_refused(guest, "refused", "another process has locked");
+    hold_image(fd, F_UNLCK);
+    switch_and_be_disturbed(guest, fd);
+    g_clear_pointer(&page, json_object_unref);
+    page = vm_assert_healthy(guest);
+    status = vm_mose_json("status", guest->name, NULL);
+    g_assert_cmpstr(mose_json_string(status, "side", ""), ==, "virtualizer");
+    report = vm_mose_json("emulate", guest->name, NULL);
+    g_clear_pointer(&page, json_object_unref);
+    page = vm_assert_healthy(guest);
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 
@@ -228,6 +323,7 @@ main(int argc, char **argv)
     g_test_add_func("/refusals/cpu-features", test_cpu_features);
     g_test_add_func("/refusals/devices", test_devices);
     g_test_add_func("/refusals/blocked", test_blocked);
+    g_test_add_func("/refusals/locked-image", test_locked_image);
     g_test_add_func("/refusals/machine-type", test_machine_type);
     g_test_add_func("/refusals/no-room", test_no_room);
     g_test_add_func("/refusals/long-socket", test_long_socket);
