@@ -125,14 +125,14 @@ debug_guardians(void)
 
     while ((name = g_dir_read_name(proc))) {
         g_autofree char *comm = g_strdup_printf("/proc/%s/comm", name);
-        g_autofree char *environ = g_strdup_printf("/proc/%s/environ", name);
+        g_autofree char *environment = g_strdup_printf("/proc/%s/environ", name);
         g_autofree char *text = NULL, *words = NULL;
         pid_t pid = atoi(name);
         gsize len;
 
         if (pid > 0 && g_file_get_contents(comm, &text, NULL, NULL) &&
             strcmp(text, "mose-guardian\n") == 0 &&
-            g_file_get_contents(environ, &words, &len, NULL) &&
+            g_file_get_contents(environment, &words, &len, NULL) &&
             memmem(words, len, g_getenv("MOSE_RUNTIME_DIR"),
                    strlen(g_getenv("MOSE_RUNTIME_DIR"))))
             g_array_append_val(pids, pid);
