@@ -172,9 +172,10 @@ start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
         !inherit_taps(&set, launch->line, what->source, error))
         return FALSE;
     unlink(launch->log);
-    launch->process = mose_process_spawn(
-        (const char *const *)launch->line->argv->pdata, guest->spec->cwd, launch->log,
-        (const MoseInheritedFd *)(gpointer)set.fds->data, set.fds->len, error);
+    launch->process = mose_process_spawn_like(
+        what->source, (const char *const *)launch->line->argv->pdata, guest->spec->cwd,
+        launch->log, (const MoseInheritedFd *)(gpointer)set.fds->data, set.fds->len,
+        error);
     if (!launch->process)
         return FALSE;
     /* The guest is to outlive the service or session that switches it. */

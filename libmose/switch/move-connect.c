@@ -115,8 +115,10 @@ start_relay(MoseMove *move, MoseFd *source, MoseFd *destination, GError **error)
 {
     move->relay = mose_relay_start(mose_fd_steal(source), mose_fd_steal(destination),
                                    mose_move_rewrite, move, error);
-    return move->relay &&
-           watch(move->wake_fd, mose_relay_failure_fd(move->relay), error);
+    if (!move->relay)
+        return FALSE;
+    mose_relay_set_patience(move->relay, MOSE_MOVE_TIMEOUT_MS);
+    return watch(move->wake_fd, mose_relay_failure_fd(move->relay), error);
 }
 
 /* --- socket pairs --- */

@@ -53,6 +53,7 @@ note_stop(MoseMove *move, GError **error)
     move->stopped_seen = TRUE;
     g_cond_signal(&move->stop_cond);
     g_mutex_unlock(&move->stop_lock);
+    mose_relay_set_patience(move->relay, MOSE_MOVE_STILL_TIMEOUT_MS);
     mose_move_limit(move, move->destination->qmp, MOSE_MOVE_STILL_TIMEOUT_MS);
     return TRUE;
 }

@@ -32,6 +32,13 @@ MoseProcess *mose_process_spawn(const char *const *argv, const char *cwd,
                                 const char *log, const MoseInheritedFd *fds,
                                 gsize n_fds, GError **error);
 
+/* The same in the surroundings of process @like (surroundings.h), where that is not
+ * NULL, instead of our own. */
+MoseProcess *mose_process_spawn_like(const MoseProcess *like, const char *const *argv,
+                                     const char *cwd, const char *log,
+                                     const MoseInheritedFd *fds, gsize n_fds,
+                                     GError **error);
+
 /* The process @pid if it still is the one that started at @start_time; NULL
  * with NOT_FOUND otherwise. */
 MoseProcess *mose_process_open(pid_t pid, guint64 start_time, GError **error);

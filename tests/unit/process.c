@@ -27,6 +27,16 @@ shell(const char *script, const MoseInheritedFd *fds, gsize n_fds)
     return process;
 }
 
+static gboolean
+runs_program(const MoseProcess *process, const char *name)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/comm", (int)process->pid);
+    g_autofree char *comm = NULL;
+
+    return g_file_get_contents(path, &comm, NULL, NULL) &&
+           strcmp(g_strstrip(comm), name) == 0;
+}
+
 /* Everything that @script has printed by its end. */
 static char *
 output_of(const char *script, const MoseInheritedFd *fds, gsize n_fds)
@@ -53,6 +63,38 @@ test_surroundings(void)
     g_assert_cmpstr(both, ==, "out\nerr");
     g_assert_cmpstr(input, ==, "end");
     g_assert_cmpstr(session, ==, "own");
+}
+
+/* It lives as another process does, whatever is said here. */
+static void
+test_like(void)
+{
+    static const char model_script[] =
+        "export MODEL=yes; ulimit -n 77; ulimit -S -c 5; renice -n 3 $$ >/dev/null; "
+        "taskset -pc 0 $$ >/dev/null; echo >ready; exec sleep 1000";
+    static const char script[] =
+        "echo $MODEL $(ulimit -n) $(ulimit -c) $(nice) $(taskset -pc $$ | cut -d: -f2)";
+    const char *const argv[] = { "sh", "-c", script, NULL };
+    g_autoptr(MoseProcess) model = shell(model_script, NULL, 0);
+    g_autofree char *ready = g_build_filename(dir, "ready", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseProcess) process = NULL;
+    g_autofree char *said = NULL;
+    goffset before;
+
+    for (int i = 0; i < LONG_MS && !g_file_test(ready, G_FILE_TEST_EXISTS); i++)
+        g_usleep(1000);
+    /* The shell is replaced after the file was made. */
+    for (int i = 0; i < LONG_MS && !runs_program(model, "sleep"); i++)
+        g_usleep(1000);
+    before = mose_log_size(log_path);
+    process = mose_process_spawn_like(model, argv, dir, log_path, NULL, 0, &error);
+    g_assert_no_error(error);
+    g_assert_true(mose_process_wait(process, LONG_MS));
+    said = mose_log_tail(log_path, before, 4096);
+    g_assert_cmpstr(said, ==, "yes 77 5 3 0");
+    g_assert_true(mose_process_kill(model));
+    unlink(ready);
 }
 
 /* The descriptors that it is to have, even where numbers cross; no others. */
@@ -278,6 +320,7 @@ main(int argc, char **argv)
     g_assert_no_error(error);
     log_path = g_build_filename(dir, "log", NULL);
     g_test_add_func("/process/surroundings", test_surroundings);
+    g_test_add_func("/process/like", test_like);
     g_test_add_func("/process/descriptors", test_descriptors);
     g_test_add_func("/process/cannot-start", test_cannot_start);
     g_test_add_func("/process/kill", test_kill);
