@@ -85,22 +85,30 @@ is_job_event(const MoseQmpEvent *event, gpointer data)
     return strcmp(event->name, "JOB_STATUS_CHANGE") == 0;
 }
 
+static gboolean
+is_interrupted(int interrupt_fd, GError **error)
+{
+    struct pollfd fd = { interrupt_fd, POLLIN, 0 };
+
+    if (interrupt_fd <= 0 || poll(&fd, 1, 0) != 1)
+        return FALSE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
+                "interrupted; the guest stays in the emulator, on its overlays");
+    return TRUE;
+}
+
 /* Until some job has changed its state, or it is time to ask; @interrupt_fd ends it. */
 static gboolean
 wait_a_little(MoseQmp *qmp, int interrupt_fd, GError **error)
 {
-    struct pollfd interrupt = { interrupt_fd > 0 ? interrupt_fd : -1, POLLIN, 0 };
     g_autoptr(GError) cause = NULL;
 
-    if (mose_qmp_wait(qmp, is_job_event, NULL, ASK_MS, interrupt.fd, NULL, &cause) ||
+    if (mose_qmp_wait(qmp, is_job_event, NULL, ASK_MS,
+                      interrupt_fd > 0 ? interrupt_fd : -1, NULL, &cause) ||
         g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_TIMEOUT))
-        return TRUE;
-    if (poll(&interrupt, 1, 0) == 1) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
-                    "interrupted; the guest stays in the emulator, on its overlays");
-        return FALSE;
-    }
-    g_propagate_error(error, g_steal_pointer(&cause));
+        return !is_interrupted(interrupt_fd, error);
+    if (!is_interrupted(interrupt_fd, error))
+        g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
 }
 
@@ -293,6 +301,23 @@ open_disks(MoseQmp *qmp, const GPtrArray *overlays, gboolean *ret, GError **erro
                                   mose_json_object("active", "b", TRUE, NULL), error));
 }
 
+/* What the jobs say is believed only where the disks say so, too. */
+static gboolean
+all_committed(const GPtrArray *overlays, GError **error)
+{
+    for (guint i = 0; i < overlays->len; i++) {
+        const MoseOverlay *overlay = overlays->pdata[i];
+
+        if (overlay->state == MOSE_OVERLAY_COMMITTED)
+            continue;
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "disk %s: no device of the guest has it after the commit",
+                    overlay->image);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean
 commit_all(const MoseGuest *guest, MoseQmp *qmp, GPtrArray *overlays,
            const MoseDisksCommit *how, GError **error)
@@ -304,11 +329,14 @@ commit_all(const MoseGuest *guest, MoseQmp *qmp, GPtrArray *overlays,
         return FALSE;
     done = begin(guest, qmp, overlays, error) &&
            wait_jobs(qmp, overlays, FALSE, how, error) &&
+           /* The last moment at which all stay as they are. */
+           !is_interrupted(how->interrupt_fd, error) &&
            complete(qmp, overlays, how, error);
     /* After a failure the disks that are not done go on with their overlays. */
     if (!end_jobs(qmp, overlays, done ? error : NULL) ||
         !note_committed(guest, qmp, overlays, done ? error : NULL))
         return FALSE;
+    done = done && all_committed(overlays, error);
     if (opened)
         done &= mose_qmp_run(qmp, "blockdev-set-active",
                              mose_json_object("active", "b", FALSE, NULL),

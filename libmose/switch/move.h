@@ -40,11 +40,12 @@ typedef struct {
     MoseRelay *relay;
     guint64 stream_bytes;
 
-    MoseTscSample tsc;   /* when it began */
-    MoseClockLine clock; /* the guest's, and what becomes of it */
-    GPtrArray *changed;  /* names of rules */
-    GError *late;        /* what went wrong after the commit */
-    GMutex stop_lock;    /* of the next two */
+    MoseTscSample tsc;     /* when it began */
+    MoseClockLine clock;   /* the guest's, and what becomes of it */
+    guint disks_committed; /* whose overlays went into their images */
+    GPtrArray *changed;    /* names of rules */
+    GError *late;          /* what went wrong after the commit */
+    GMutex stop_lock;      /* of the next two */
     GCond stop_cond;
     gboolean stopped_seen; /* atomic: stop_us is valid */
     char *own_state;       /* it stopped of itself meanwhile: QEMU's name for why */
@@ -83,6 +84,9 @@ guint mose_move_direction(const MoseMove *move);
 /* Compare the two machines; REFUSED if a rule says no. */
 MoseFactSet *mose_move_facts(MoseMove *move, GError **error);
 gboolean mose_move_check(MoseMove *move, GError **error);
+/* The emulator on overlays; on the way back, what they hold into the images while the
+ * guest still runs there. */
+gboolean mose_move_disks(MoseMove *move, GError **error);
 /* What the rules do, on the relay's thread; @data is the move. */
 gboolean mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error);
 /* Make the way from the one to the other. The guest still runs. */

@@ -3,7 +3,6 @@
 #include "switch/switch.h"
 
 #include "switch/debug.h"
-#include "switch/disks.h"
 #include "switch/facts.h"
 #include "switch/move.h"
 #include "util/error.h"
@@ -18,40 +17,6 @@ tell(const MoseMove *move, const char *phase)
         move->options->progress(&progress, move->options->data);
 }
 
-static void
-tell_disks(guint64 done, guint64 total, gpointer data)
-{
-    const MoseMove *move = data;
-    const MoseSwitchProgress progress = { .phase = "disks",
-                                          .total = total,
-                                          .left = total - MIN(done, total) };
-
-    if (move->options->progress)
-        move->options->progress(&progress, move->options->data);
-}
-
-/* The emulator on overlays; on the way back what they hold is put into the images,
- * while the guest still runs there. */
-static gboolean
-bring_disks(MoseMove *move, GError **error)
-{
-    const MoseSwitchOptions *options = move->options;
-    MoseDisksCommit how = { options->interrupt_fd, tell_disks, move };
-    guint committed;
-    gboolean done;
-
-    if (options->side == MOSE_SIDE_EMULATOR)
-        return options->disks == MOSE_DISKS_SHARED ||
-               mose_disks_overlay(move->guest, move->destination->generation,
-                                  move->destination->qmp, options->overlay_dir, error);
-    done = mose_disks_commit(move->guest, move->source_qmp, &how, &committed, error);
-    if (committed > 0)
-        mose_guest_note(move->guest, "disks",
-                        mose_json_object("reason", "s", "overlays put into the images",
-                                         "overlays", "i", (gint64)committed, NULL));
-    return done;
-}
-
 /* Every phase up to the commit can be undone. */
 static gboolean
 until_commit(MoseMove *move, GError **error)
@@ -62,7 +27,7 @@ until_commit(MoseMove *move, GError **error)
         return FALSE;
     tell(move, "check");
     if (!mose_move_check(move, error) || mose_move_interrupted(move, error) ||
-        !bring_disks(move, error))
+        !mose_move_disks(move, error))
         return FALSE;
     tell(move, "move");
     if (!mose_move_connect(move, error) || mose_move_interrupted(move, error) ||
@@ -158,6 +123,11 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
     move = mose_move_new(guest, options);
     if (!until_commit(move, &cause)) {
         mose_move_undo(move, &cause);
+        if (move->disks_committed > 0)
+            g_prefix_error(&cause,
+                           "%u of the guest's overlays went into their images, which "
+                           "the emulator writes now, but: ",
+                           move->disks_committed);
         mose_guest_note(guest, "failed",
                         mose_json_object("operation", "s", event, "reason", "s",
                                          cause->message, NULL));

@@ -47,18 +47,20 @@ start(const char *name, const OverlayDisk *disks, gsize n)
     return overlay_guest_new(name, dir, disks, n);
 }
 
+/* @way: "--copy", or NULL. */
 static void
-emulate(const OverlayGuest *guest)
+emulate(const OverlayGuest *guest, const char *way)
 {
-    g_assert_cmpint(
-        vm_mose(NULL, NULL, "emulate", guest->vm->name, "--disks", "overlay", NULL), ==,
-        0);
+    g_assert_cmpint(vm_mose(NULL, NULL, "emulate", guest->vm->name, "--disks",
+                            "overlay", way, NULL),
+                    ==, 0);
 }
 
 static void
-virtualize(const OverlayGuest *guest)
+virtualize(const OverlayGuest *guest, const char *way)
 {
-    g_assert_cmpint(vm_mose(NULL, NULL, "virtualize", guest->vm->name, NULL), ==, 0);
+    g_assert_cmpint(vm_mose(NULL, NULL, "virtualize", guest->vm->name, way, NULL), ==,
+                    0);
 }
 
 /* `mose` with these words says no, for this reason. */
@@ -74,16 +76,17 @@ refused(const char *reason, const char *const *words)
 static void
 test_round_trip(void)
 {
+    static const char *const ways[] = { "--in-place", "--copy" };
     g_autoptr(OverlayGuest) guest = NULL;
 
     if (cannot_run())
         return;
     guest = start("round", many, G_N_ELEMENTS(many));
-    for (int i = 0; i < 2; i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(ways); i++) {
         g_auto(GStrv) sums = NULL;
         g_autoptr(JsonArray) overlays = NULL, none = NULL;
 
-        emulate(guest);
+        emulate(guest, ways[i]);
         sums = overlay_sums(guest);
         overlay_work(guest);
         overlay_assert_sums(guest, sums);
@@ -94,7 +97,7 @@ test_round_trip(void)
         for (guint k = 0; k < guest->n - 1; k++)
             g_assert_cmpint(mose_json_int(mose_json_element(overlays, k), "bytes", 0),
                             >, 0);
-        virtualize(guest);
+        virtualize(guest, ways[i]);
         none = overlay_status(guest);
         g_assert_cmpuint(json_array_get_length(none), ==, 0);
         g_assert_cmpuint(overlay_count_files(guest), ==, 0);
@@ -117,7 +120,7 @@ test_discard(void)
     if (cannot_run())
         return;
     guest = start("discard", overlay_plain, G_N_ELEMENTS(overlay_plain));
-    emulate(guest);
+    emulate(guest, NULL);
     sums = overlay_sums(guest);
     overlay_work(guest);
     refused("--discard", (const char *[]){ "stop", "discard", NULL });
@@ -138,7 +141,7 @@ test_emulator_killed(void)
     if (cannot_run())
         return;
     guest = start("killed", overlay_plain, G_N_ELEMENTS(overlay_plain));
-    emulate(guest);
+    emulate(guest, NULL);
     sums = overlay_sums(guest);
     overlay_work(guest);
     overlay_kill_qemu(guest);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a switch does about the guest's disks; see disks.h. */
+#include <string.h>
+
+#include "switch/disks.h"
+#include "switch/move.h"
+#include "util/json.h"
+
+static void
+tell(guint64 done, guint64 total, gpointer data)
+{
+    const MoseMove *move = data;
+    const MoseSwitchProgress progress = { .phase = "disks",
+                                          .total = total,
+                                          .left = total - MIN(done, total) };
+
+    if (move->options->progress)
+        move->options->progress(&progress, move->options->data);
+}
+
+/*
+ * A guest that stands still because a disk failed: there was no room for an overlay,
+ * most likely, and its disks are others now. QEMU does the request again; if that
+ * fails, too, the guest stops by itself, which the switch minds.
+ */
+static gboolean
+go_on(MoseMove *move, GError **error)
+{
+    if (g_strcmp0(move->run_state, "io-error") != 0)
+        return TRUE;
+    if (!mose_qmp_run(move->source_qmp, "cont", NULL, error))
+        return FALSE;
+    g_clear_pointer(&move->run_state, g_free);
+    move->was_running = TRUE;
+    mose_journal_set_running(move->journal, TRUE);
+    return mose_journal_advance(move->journal, MOSE_PHASE_PREPARE, error);
+}
+
+static gboolean
+commit(MoseMove *move, GError **error)
+{
+    MoseDisksCommit how = { move->options->interrupt_fd, tell, move };
+    gboolean done = mose_disks_commit(move->guest, move->source_qmp, &how,
+                                      &move->disks_committed, error);
+
+    if (move->disks_committed == 0)
+        return done;
+    mose_guest_note(move->guest, "disks",
+                    mose_json_object("reason", "s", "overlays put into their images",
+                                     "overlays", "i", (gint64)move->disks_committed,
+                                     NULL));
+    return done && go_on(move, error);
+}
+
+gboolean
+mose_move_disks(MoseMove *move, GError **error)
+{
+    const MoseSwitchOptions *options = move->options;
+
+    if (options->side == MOSE_SIDE_VIRTUALIZER)
+        return commit(move, error);
+    return options->disks == MOSE_DISKS_SHARED ||
+           mose_disks_overlay(move->guest, move->destination->generation,
+                              move->destination->qmp, options->overlay_dir, error);
+}
