@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/state.h"
+#include "switch/disks.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/error.h"
@@ -107,6 +108,17 @@ print_copy(const MoseSwitchReport *report)
 }
 
 static void
+print_overlays(const MoseGuest *guest)
+{
+    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, NULL);
+
+    if (overlays && overlays->len > 0)
+        printf("  its images are only read; what it writes goes to %u overlay%s "
+               "(`mose status %s`)\n",
+               overlays->len, overlays->len == 1 ? "" : "s", guest->name);
+}
+
+static void
 print_text(const MoseGuest *guest, const MoseSwitchReport *report)
 {
     printf("guest %s is in the %s now (%s -> %s)\n", guest->name,
@@ -119,6 +131,7 @@ print_text(const MoseGuest *guest, const MoseSwitchReport *report)
            report->blackout_us / 1e3, report->total_us / 1e3, report->launch_us / 1e3);
     if (report->copied)
         print_copy(report);
+    print_overlays(guest);
     printf("  rules that had something to do:");
     for (guint i = 0; i < report->rules->len; i++)
         printf(" %s", (char *)report->rules->pdata[i]);
