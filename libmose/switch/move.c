@@ -162,11 +162,11 @@ mose_move_begin(MoseMove *move, GError **error)
         return FALSE;
     entry.generation = ++guest->generations;
     entry.was_running = move->was_running;
-    move->journal = mose_journal_begin(guest->dir, &entry, error);
-    if (!move->journal)
-        return FALSE;
     move->guardian = mose_guardian_start(guest, error);
-    return move->guardian != NULL;
+    if (!move->guardian)
+        return FALSE;
+    move->journal = mose_journal_begin(guest->dir, &entry, error);
+    return move->journal != NULL;
 }
 
 gboolean

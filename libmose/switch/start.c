@@ -157,7 +157,7 @@ begin_life(MoseGuest *guest, MoseLaunch *launch, GError **error)
            mose_journal_end(guest->dir, error);
 }
 
-/* From here on the guardians know what to clear away. */
+/* From here on there are guardians, who know what to clear away. */
 static gboolean
 begin_start(MoseGuest *guest, MoseGuardian **ret, GError **error)
 {
@@ -171,11 +171,12 @@ begin_start(MoseGuest *guest, MoseGuardian **ret, GError **error)
     /* Of a MOSE that died while it started this guest. */
     if (!mose_end_generation(guest, entry.generation, error))
         return FALSE;
-    journal = mose_journal_begin(guest->dir, &entry, error);
-    if (!journal || !mose_guest_save(guest, error))
-        return FALSE;
     *ret = mose_guardian_start(guest, error);
-    return *ret != NULL;
+    if (!*ret)
+        return FALSE;
+    /* Without guest.json there is no guest, whatever else is in its directory. */
+    journal = mose_journal_begin(guest->dir, &entry, error);
+    return journal && mose_guest_save(guest, error);
 }
 
 static gboolean
