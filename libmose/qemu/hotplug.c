@@ -329,14 +329,17 @@ place_bus(MoseQmp *qmp, const char *path, MoseOption *device)
         mose_option_set(device, "bus", slash + 1, FALSE);
 }
 
-/* Whether @name is the property that says where on its bus a device is. */
+/* Whether @name is the property that says where on its bus a device is: PCI's and USB's
+ * are strings, others of these names (the loader's, a root port's) mean something else.
+ */
 static gboolean
-is_address(const char *name)
+is_address(const char *name, const char *type)
 {
-    static const char *const keys[] = { "addr", "channel", "scsi-id", "lun",
-                                        "nr",   "port",    NULL };
+    static const char *const strings[] = { "addr", "port", NULL };
+    static const char *const numbers[] = { "channel", "scsi-id", "lun", "nr", NULL };
 
-    return g_strv_contains(keys, name);
+    return strcmp(type, "str") == 0 ? g_strv_contains(strings, name)
+                                    : g_strv_contains(numbers, name);
 }
 
 static gboolean
@@ -367,9 +370,10 @@ mose_hotplug_place(MoseQmp *qmp, const char *path, MoseOption *device, GError **
     gboolean placed = FALSE;
 
     for (guint i = 0; names && i < json_array_get_length(names); i++) {
-        const char *name = mose_json_string(mose_json_element(names, i), "name", "");
+        JsonObject *one = mose_json_element(names, i);
+        const char *name = mose_json_string(one, "name", "");
 
-        if (!is_address(name))
+        if (!is_address(name, mose_json_string(one, "type", "")))
             continue;
         if (!place_key(qmp, path, name, device, error))
             return FALSE;

@@ -257,7 +257,7 @@ vm_shell_output(const VmGuest *guest, const char *command)
 void
 vm_shell(const VmGuest *guest, const char *command)
 {
-    g_autofree char *said = vm_shell_output(guest, command);
+    g_free(vm_shell_output(guest, command));
 }
 
 char *

@@ -40,7 +40,6 @@ plug(Stage *stage, GError **error)
 static void
 assert_kept(const Stage *stage)
 {
-    g_autofree char *path = plug_file(stage);
     g_autofree char *state = stage_state(stage);
 
     g_assert_false(is_described(stage));

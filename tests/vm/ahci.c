@@ -113,9 +113,8 @@ test_round_trip(void)
     run(guest, qcow2, raw);
     wait_for_work(guest, &dots, ROUND / 64 + 1);
     for (int i = 0; i < 6; i++) {
-        g_autoptr(JsonObject) report =
-            vm_mose_json(i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL);
-
+        json_object_unref(
+            vm_mose_json(i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL));
         wait_for_work(guest, &dots, 2);
     }
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);

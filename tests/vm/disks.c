@@ -150,10 +150,10 @@ go_round(const VmGuest *guest, const Disk *disks, gsize n)
     JsonObject *page = wait_for_work(guest, disks, n, NULL);
 
     for (int i = 0; i < SWITCHES; i++) {
-        g_autoptr(JsonObject) report =
-            vm_mose_json(i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL);
         g_autoptr(JsonObject) before = page;
 
+        json_object_unref(
+            vm_mose_json(i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL));
         page = wait_for_work(guest, disks, n, before);
     }
     return page;

@@ -241,7 +241,7 @@ test_devices(void)
     /* One with a lower address goes: the others keep theirs. */
     unplug(guest, "first");
     round_trip(guest);
-    vdb = wait_for_work(guest, "vdb", vdb);
+    wait_for_work(guest, "vdb", vdb);
     vdb = stop_worker(guest, "vdb");
     sda = stop_worker(guest, "sda");
     unplug(guest, "blk1");
@@ -254,6 +254,12 @@ test_devices(void)
     g_assert_false(is_described(guest, "n2"));
     disk_image_assert_ring(one, "qcow2", vdb);
     disk_image_assert_ring(two, "raw", sda);
+    round_trip(guest);
+    g_assert_cmpint(run_mose(guest, "emulate", "--disks overlay", NULL), ==, 0);
+    assert_refused(guest, "plug", "-- " RNG, "works on overlays of its disks");
+    assert_refused(guest, "unplug", "net", "works on overlays of its disks");
+    g_assert_cmpint(run_mose(guest, "virtualize", "", NULL), ==, 0);
+    plug(guest, RNG);
     round_trip(guest);
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
 }
@@ -381,10 +387,10 @@ leave_file(const VmGuest *guest)
 static void
 assert_recovered(const VmGuest *guest, gboolean there)
 {
-    g_autoptr(JsonObject) status = vm_mose_json("status", guest->name, NULL);
     g_autoptr(MoseGuest) opened = mose_guest_open(guest->name, MOSE_GUEST_LOOK, NULL);
     g_autofree char *path = g_build_filename(opened->dir, "plug", NULL);
 
+    json_object_unref(vm_mose_json("status", guest->name, NULL));
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
     g_assert_true(has_late(guest) == there);
     g_assert_true(is_described(guest, "id=late") == there);
