@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The whole way on a full KVM: a Linux at work in user mode goes from KVM into the
- * emulator and back, and is whole.
+ * emulator and back, in place and by copy, and is whole.
  *
  * Any machine can run it: this program starts itself again in a Linux under TCG
  * whose CPU has SVM and whose kernel has kvm_amd (kvm-in-tcg), and passes on what it
@@ -191,12 +191,15 @@ start(const char *name)
     return guest;
 }
 
+/* @way is "in-place" or "copy". */
 static void
 go(const VmGuest *guest, Trip *trip, const char *command, const char *from,
-   const char *to)
+   const char *to, const char *way)
 {
-    g_autoptr(JsonObject) report = vm_mose_json(command, guest->name, NULL);
+    g_autofree char *option = g_strconcat("--", way, NULL);
+    g_autoptr(JsonObject) report = vm_mose_json(command, guest->name, option, NULL);
 
+    g_assert_cmpstr(mose_json_string(report, "way", ""), ==, way);
     g_assert_cmpstr(mose_json_string(report, "from-accel", ""), ==, from);
     g_assert_cmpstr(mose_json_string(report, "accel", ""), ==, to);
     g_assert_cmpint(mose_json_int(report, "blackout-us", 0), >, 0);
@@ -239,8 +242,8 @@ round_trips(int n)
     g_assert_cmpstr(trip.first.kind, ==, "x87+avx");
     assert_goes_on(guest, &trip);
     for (int i = 0; i < n; i++) {
-        go(guest, &trip, "emulate", "kvm", "tcg");
-        go(guest, &trip, "virtualize", "tcg", "kvm");
+        go(guest, &trip, "emulate", "kvm", "tcg", i % 2 ? "copy" : "in-place");
+        go(guest, &trip, "virtualize", "tcg", "kvm", i % 2 ? "in-place" : "copy");
     }
     after = status_page(guest);
     g_assert_cmpstr(mose_json_string(after, "boot_id", "a"), ==,
