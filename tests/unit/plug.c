@@ -51,7 +51,7 @@ assert_kept(const Stage *stage)
 static void
 test_refused(void)
 {
-    Stage stage = stage_make();
+    Stage stage;
     g_autoptr(GError) error = NULL;
 
     stage_begin(&stage,
@@ -66,7 +66,7 @@ test_refused(void)
 static void
 test_taken(void)
 {
-    Stage stage = stage_make();
+    Stage stage;
     g_autoptr(GError) error = NULL;
 
     stage_begin(&stage, HAS_LATE);
@@ -80,7 +80,7 @@ test_taken(void)
 static void
 test_closed(void)
 {
-    Stage stage = stage_make();
+    Stage stage;
     g_autoptr(GError) error = NULL;
 
     stage_begin(&stage, "human-monitor-command close x");
@@ -107,7 +107,7 @@ leave_file(const Stage *stage)
 static void
 test_recover(gconstpointer there)
 {
-    Stage stage = stage_make();
+    Stage stage;
     g_autoptr(GError) error = NULL;
 
     stage_begin(&stage, there ? HAS_LATE : NULL);
@@ -125,7 +125,7 @@ test_recover(gconstpointer there)
 static void
 test_damaged(void)
 {
-    Stage stage = stage_make();
+    Stage stage;
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
 
