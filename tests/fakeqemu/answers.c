@@ -136,14 +136,44 @@ human(const FakeQemu *qemu, JsonObject *arguments)
         qemu->ram_size - 1);
 }
 
+gboolean
+fake_copies(const FakeQemu *qemu)
+{
+    const FakeAct *act = fake_script_find(qemu, "copy");
+
+    return act && qemu->channel >= 0 && !qemu->incoming &&
+           qemu->rounds < strtoul(act->what, NULL, 10);
+}
+
+/* One more round of a copy: all of it has gone, and half was written meanwhile. */
+static void
+tell_copy(FakeQemu *qemu, JsonObject *state)
+{
+    gint64 expected_ms =
+        g_ascii_strtoll(fake_script_find(qemu, "copy")->text, NULL, 10);
+    gint64 size = (gint64)qemu->ram_size;
+
+    qemu->rounds++;
+    json_object_set_string_member(state, "status", "active");
+    json_object_set_int_member(state, "expected-downtime", expected_ms);
+    json_object_set_int_member(state, "cpu-throttle-percentage", qemu->rounds);
+    json_object_set_object_member(
+        state, "ram",
+        mose_json_object("transferred", "i", size * qemu->rounds, "remaining", "i",
+                         size / 2, "total", "i", size, "dirty-sync-count", "i",
+                         (gint64)qemu->rounds, NULL));
+}
+
 static char *
-query_migrate(const FakeQemu *qemu)
+query_migrate(FakeQemu *qemu)
 {
     g_autoptr(JsonObject) state = json_object_new();
     g_autoptr(JsonObject) object =
         mose_json_object("return", "o", json_object_ref(state), NULL);
 
-    if (qemu->migration)
+    if (fake_copies(qemu))
+        tell_copy(qemu, state);
+    else if (qemu->migration)
         json_object_set_string_member(state, "status", qemu->migration);
     if (qemu->reason)
         json_object_set_string_member(state, "error-desc", qemu->reason);
@@ -157,6 +187,16 @@ getfd(FakeQemu *qemu, FakeClient *client)
         return failure("No file descriptor supplied via SCM_RIGHTS");
     mose_fd_close(qemu->given);
     qemu->given = mose_fd_steal(&client->line.passed);
+    return g_strdup(OK);
+}
+
+static char *
+set_parameters(const FakeQemu *qemu, JsonObject *arguments)
+{
+    g_autofree char *text = g_strdup_printf(
+        "downtime-limit %d", (int)mose_json_int(arguments, "downtime-limit", 0));
+
+    fake_note(qemu, text);
     return g_strdup(OK);
 }
 
@@ -186,6 +226,8 @@ by_state(FakeQemu *qemu, FakeClient *client, const char *command, JsonObject *ar
         return human(qemu, arguments);
     if (strcmp(command, "query-migrate") == 0)
         return query_migrate(qemu);
+    if (strcmp(command, "migrate-set-parameters") == 0)
+        return set_parameters(qemu, arguments);
     if (strcmp(command, "getfd") == 0)
         return getfd(qemu, client);
     if (strcmp(command, "cont") == 0)

@@ -15,6 +15,8 @@
  *   greeting VERSION       version in the greeting ("9.2.0")
  *   features NAMES         of the CPU, out of known_features (else: sse2)
  *   device TYPE            one more device
+ *   copy N MS              as a source: its migration lasts for N query-migrate, each
+ *                          of which tells of one more round and of MS to come
  *   POINT exit TEXT        print TEXT on standard error, end with status 1
  *   POINT hang             do nothing, for ever
  *   POINT close            close the monitor, or the migration socket
@@ -56,6 +58,7 @@ typedef struct {
     GPtrArray *script; /* FakeAct */
     int listeners[FAKE_N_MONITORS];
     FakeClient clients[FAKE_MAX_CLIENTS];
+    guint rounds; /* that have been told of a copy */
     guint64 ram_size;
 
     const char *run_state;
@@ -66,6 +69,7 @@ typedef struct {
     int given;   /* by getfd, or -1 */
     int channel; /* of the migration under way, or -1 */
     gboolean incoming;
+    gboolean sent;        /* the stream, as a source */
     gboolean was_running; /* and the state, before it */
     const char *old_state;
     MoseReader *reader;
@@ -88,6 +92,9 @@ char *fake_answer(FakeQemu *qemu, FakeClient *client, const char *command,
                   JsonObject *arguments, gboolean *ret_close);
 void fake_event(FakeQemu *qemu, const char *name, const char *data);
 void fake_set_running(FakeQemu *qemu, gboolean running, const char *state);
+
+/* Whether a migration is to last, by the script, and has not. */
+gboolean fake_copies(const FakeQemu *qemu);
 
 /* migration.c */
 gboolean fake_migrate(FakeQemu *qemu, gboolean incoming);

@@ -119,7 +119,9 @@ serve_line(FakeQemu *qemu, FakeClient *client, const char *line)
     }
     if (strcmp(command, "quit") == 0)
         exit(0);
-    if (strcmp(command, "migrate") == 0 && qemu->channel >= 0)
+    /* A copy goes on until enough has been told of it. */
+    if (strcmp(command, qemu->rounds ? "query-migrate" : "migrate") == 0 &&
+        qemu->channel >= 0 && !qemu->incoming && !qemu->sent && !fake_copies(qemu))
         fake_migration_send(qemu);
 }
 

@@ -45,6 +45,7 @@ fake_migrate(FakeQemu *qemu, gboolean incoming)
         return FALSE;
     qemu->channel = mose_fd_steal(&qemu->given);
     qemu->incoming = incoming;
+    qemu->sent = FALSE;
     set_status(qemu, "setup");
     return TRUE;
 }
@@ -73,6 +74,7 @@ fake_migration_send(FakeQemu *qemu)
     gboolean sent;
 
     g_assert_true(g_file_get_contents(path, &data, &len, NULL));
+    qemu->sent = TRUE;
     qemu->was_running = qemu->running;
     qemu->old_state = qemu->run_state;
     set_status(qemu, "active");
