@@ -30,10 +30,10 @@ cannot_run(void)
 
 /* The guest fills a file in memory with what QEMU cannot take for zeros. */
 static VmGuest *
-start(const char *name, const char *options)
+start_with(const char *name, const char *options, const char *more)
 {
     VmGuest *guest = vm_guest_new(name);
-    g_autofree char *extra = g_strdup_printf("-m %d", GUEST_MB);
+    g_autofree char *extra = g_strdup_printf("-m %d %s", GUEST_MB, more);
     g_autofree char *fill = g_strdup_printf(
         "mkdir -p /tmp/full && mount -t tmpfs -o size=100%% full /tmp/full && "
         "dd if=/dev/urandom of=/tmp/full/1 bs=1M count=4 && n=0 && "
@@ -46,6 +46,12 @@ start(const char *name, const char *options)
     vm_shell(guest, fill);
     vm_wait_console(guest, "FILLED", 120);
     return guest;
+}
+
+static VmGuest *
+start(const char *name, const char *options)
+{
+    return start_with(name, options, "");
 }
 
 static void
@@ -218,6 +224,60 @@ test_interrupted(void)
     stop(guest);
 }
 
+/* --- the guest stops of itself --- */
+
+typedef struct {
+    const VmGuest *guest;
+    gboolean told;
+} PowerOff;
+
+static void
+power_off(const MoseSwitchProgress *progress, gpointer data)
+{
+    PowerOff *off = data;
+
+    if (progress->total == 0 || off->told)
+        return;
+    off->told = TRUE;
+    vm_shell(off->guest, "poweroff -f &");
+}
+
+/* One that has shut itself down while it was copied is not let run again. */
+static void
+test_own_stop(void)
+{
+    PowerOff off = { 0 };
+    MoseSwitchOptions options = { .side = MOSE_SIDE_EMULATOR,
+                                  .way = MOSE_WAY_COPY,
+                                  .channels = 1,
+                                  .progress = power_off,
+                                  .data = &off };
+    MoseSwitchReport report = { 0 };
+    g_autoptr(GError) error = NULL;
+    g_autofree char *state = NULL;
+    VmGuest *guest;
+
+    if (cannot_run())
+        return;
+    guest = start_with("own-stop", NULL, "-no-shutdown");
+    off.guest = guest;
+    {
+        g_autoptr(MoseGuest) opened =
+            mose_guest_open(guest->name, MOSE_GUEST_LOCK, &error);
+
+        g_assert_no_error(error);
+        mose_switch(opened, &options, &report, &error);
+        g_assert_no_error(error);
+        g_assert_cmpint(opened->side, ==, MOSE_SIDE_EMULATOR);
+    }
+    g_assert_true(off.told);
+    g_assert_cmpstr(report.run_state, ==, "shutdown");
+    state = vm_state(guest);
+    g_assert_cmpstr(state, ==, "shutdown");
+    mose_switch_report_clear(&report);
+    stop(guest);
+}
+
 /* --- what is said before anything moves --- */
 
 /* All the memory and swap that there is, in MB: less of it can be had, while Linux
@@ -298,5 +358,6 @@ main(int argc, char **argv)
     g_test_add_func("/copy/private", test_private);
     g_test_add_func("/copy/busy", test_busy);
     g_test_add_func("/copy/interrupted", test_interrupted);
+    g_test_add_func("/copy/own-stop", test_own_stop);
     return vm_run_tests();
 }
