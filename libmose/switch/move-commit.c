@@ -126,12 +126,23 @@ mose_move_commit(MoseMove *move, GError **error)
     return TRUE;
 }
 
+/* Whether the destination, which runs the guest, does not listen to us any more: the
+ * guardians do the rest, on another monitor. */
+static gboolean
+is_cut_off(const MoseMove *move, const GError *error)
+{
+    return (g_error_matches(error, MOSE_ERROR, MOSE_ERROR_CLOSED) ||
+            g_error_matches(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT)) &&
+           mose_process_alive(move->destination->process);
+}
+
 gboolean
 mose_move_settle(MoseMove *move, GError **error)
 {
     MoseGuest *guest = move->guest;
     guint old = guest->generation;
     g_autoptr(GError) first = g_steal_pointer(&move->late);
+    gboolean cut_off;
 
     guest->generation = move->destination->generation;
     guest->side = move->options->side;
@@ -140,7 +151,10 @@ mose_move_settle(MoseMove *move, GError **error)
     guest->clock = move->clock;
     mose_launch_settle(move->destination->qmp, move->destination->line,
                        first ? NULL : &first);
-    if (mose_guest_save(guest, first ? NULL : &first) &&
+    cut_off = is_cut_off(move, first);
+    if (cut_off)
+        g_clear_pointer(&move->guardian, mose_guardian_leave);
+    if (mose_guest_save(guest, first ? NULL : &first) && !cut_off &&
         mose_journal_end(guest->dir, first ? NULL : &first))
         mose_launch_forget_files(guest, old);
     if (!first)

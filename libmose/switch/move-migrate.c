@@ -55,6 +55,9 @@ note_stop(MoseMove *move, GError **error)
     g_mutex_unlock(&move->stop_lock);
     mose_relay_set_patience(move->relay, MOSE_MOVE_STILL_TIMEOUT_MS);
     mose_move_limit(move, move->destination->qmp, MOSE_MOVE_STILL_TIMEOUT_MS);
+    /* The source may write back its disks' caches before it sends on; that is not
+     * counted. */
+    mose_relay_set_patience(move->relay, MOSE_MOVE_STILL_TIMEOUT_MS);
     return TRUE;
 }
 

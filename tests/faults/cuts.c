@@ -4,10 +4,14 @@
  * answers no more: the guest runs on, on one side, and nothing is left. The long
  * form (-m slow) does each of it 20 times, at moments of its own.
  */
+#include <string.h>
+
 #include "faults/trial.h"
 
 /* How long a guest may stand still because a side has stopped answering. */
 #define HANG_MS 8000
+/* ... or because the command was stopped by a signal: its guardians end it. */
+#define STOPPED_MS 20000
 
 static World *world;
 
@@ -30,8 +34,16 @@ static const Case cases[] = {
       0 },
     { "/faults/cut/monitor/destination",
       VICTIM_MONITOR_DESTINATION,
-      { "check", "move", "stream", "commit" },
+      { "check", "move", "stream", "commit", "settle" },
       0 },
+    { "/faults/stop/destination",
+      VICTIM_STOPPED_DESTINATION,
+      { "check", "stream", "commit" },
+      HANG_MS },
+    { "/faults/stop/command",
+      VICTIM_STOPPED_COMMAND,
+      { "check", "stream", "commit" },
+      STOPPED_MS },
 };
 
 static void
@@ -42,6 +54,10 @@ test_case(gconstpointer data)
 
     for (guint i = 0; i < n; i++)
         for (gsize phase = 0; c->phases[phase]; phase++) {
+            /* Waiting for a limit takes long. */
+            if (!g_test_slow() && c->limit_ms &&
+                strcmp(c->phases[phase], "stream") != 0)
+                continue;
             Trial trial = { .phase = c->phases[phase],
                             .victim = c->victim,
                             .exact = i % 2 == 0,

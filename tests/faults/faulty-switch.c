@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * faulty-switch NAME PHASE [copy]: switch guest NAME to its other side, as `mose
- * emulate` and `mose virtualize` do, but hold at the beginning of PHASE ("stream":
- * while the source's state passes): a byte goes out on descriptor 3, and one that
- * comes back, or its end, lets it go on. It is the command that faults befall.
+ * faulty-switch NAME PHASE CHANNELS: switch guest NAME to its other side, as `mose
+ * emulate` and `mose virtualize` do, by copy if CHANNELS is not 0, but hold at the
+ * beginning of PHASE ("ram": in the middle of the memory's copy; "stream": while the
+ * source's state passes): a byte goes out on descriptor 3, and one that comes back, or
+ * its end, lets it go on. It is the command that faults befall.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,8 +30,9 @@ static void
 at_phase(const MoseSwitchProgress *progress, gpointer data)
 {
     static gboolean held;
+    const char *phase = progress->total > 0 ? "ram" : progress->phase;
 
-    if (held || strcmp(progress->phase, data) != 0)
+    if (held || strcmp(phase, data) != 0)
         return;
     held = TRUE;
     hold();
@@ -52,12 +55,13 @@ main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     MoseRecovered recovered;
 
-    if (argc < 3) {
-        fputs("usage: faulty-switch NAME PHASE [copy]\n", stderr);
+    if (argc != 4) {
+        fputs("usage: faulty-switch NAME PHASE CHANNELS\n", stderr);
         return 2;
     }
     options.data = argv[2];
-    options.way = argc > 3 ? MOSE_WAY_COPY : MOSE_WAY_AUTO;
+    options.channels = atoi(argv[3]);
+    options.way = options.channels ? MOSE_WAY_COPY : MOSE_WAY_IN_PLACE;
     guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
     if (guest && mose_recover(guest, &recovered, &error)) {
         options.side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR

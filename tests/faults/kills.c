@@ -23,20 +23,94 @@ words_for(const Trial *trial)
     return strcmp(trial->phase, "stream") == 0 ? "the move failed" : "monitor";
 }
 
+/* Of all victims (-m slow), or of every second one, from the @first. */
+static void
+kill_in(const char *phase, guint first, guint channels)
+{
+    static const Victim often[] = { VICTIM_DESTINATION, VICTIM_COMMAND, VICTIM_GUARDIAN,
+                                    VICTIM_COMMAND_GUARDIAN, VICTIM_GUARDIAN_COMMAND };
+    guint n = G_N_ELEMENTS(often), rounds = g_test_slow() ? 20 : 1;
+
+    for (guint i = g_test_slow() ? 0 : first % 2; i < rounds * n;
+         i += g_test_slow() ? 1 : 2) {
+        Trial trial = { .phase = phase, .victim = often[i % n], .channels = channels };
+
+        trial.exact = (g_test_slow() ? i / n : i / 2) % 2 == 0;
+        trial.says = words_for(&trial);
+        if (!trial_until_hit(world, &trial))
+            return;
+    }
+}
+
+static void
+kill_source(const char *phase, guint channels)
+{
+    guint n = g_test_slow() ? 4 : 1;
+
+    for (guint i = 0; i < n; i++) {
+        Trial trial = { .phase = phase,
+                        .victim = VICTIM_SOURCE,
+                        .exact = i % 2 == 0,
+                        .channels = channels };
+
+        trial_until_hit(world, &trial);
+    }
+}
+
+static void
+kill_at_random(guint n, guint channels)
+{
+    for (guint i = 0; i < n && world_begin(world); i++) {
+        Trial trial = { .phase = TRIAL_ANY,
+                        .victim = VICTIM_DESTINATION +
+                                  world_roll(world, N_KILLED - VICTIM_DESTINATION),
+                        .channels = channels };
+
+        trial_run(world, &trial);
+    }
+}
+
+typedef struct {
+    const char *path;
+    const char *phase;
+    guint channels;
+} Case;
+
+static const Case cases[] = {
+    { "/faults/kill/prepare", "prepare", 0 },
+    { "/faults/kill/check", "check", 0 },
+    { "/faults/kill/move", "move", 0 },
+    { "/faults/kill/stream", "stream", 0 },
+    { "/faults/kill/commit", "commit", 0 },
+    { "/faults/kill/settle", "settle", 0 },
+    { "/faults/kill/copy/prepare", "prepare", 1 },
+    { "/faults/kill/copy/check", "check", 2 },
+    { "/faults/kill/copy/move", "move", 2 },
+    { "/faults/kill/copy/ram", "ram", 1 },
+    { "/faults/kill/copy/stream", "stream", 2 },
+    { "/faults/kill/copy/commit", "commit", 1 },
+    { "/faults/kill/copy/settle", "settle", 2 },
+};
+
 static void
 test_phase(gconstpointer data)
 {
-    static const Victim often[] = { VICTIM_DESTINATION, VICTIM_COMMAND,
-                                    VICTIM_GUARDIAN };
-    guint each = g_test_slow() ? 20 : 1;
+    const Case *c = data;
 
-    for (guint i = 0; i < each * G_N_ELEMENTS(often); i++) {
-        Trial trial = { .phase = data, .victim = often[i % G_N_ELEMENTS(often)] };
+    kill_in(c->phase, c - cases, c->channels);
+}
 
-        trial.exact = i / G_N_ELEMENTS(often) % 2 == 0;
-        trial.says = words_for(&trial);
-        trial_until_hit(world, &trial);
-    }
+static void
+test_random(void)
+{
+    kill_at_random(g_test_slow() ? 200 : 8, 0);
+}
+
+static void
+test_random_copy(void)
+{
+    kill_at_random(g_test_slow() ? 100 : 2, 1);
+    kill_at_random(g_test_slow() ? 100 : 2, 2);
 }
 
 /* The source's death is the guest's, until the commit: each time one has to be
@@ -44,51 +118,27 @@ test_phase(gconstpointer data)
 static void
 test_source(void)
 {
-    static const char *const phases[] = { "prepare", "check", "move", "stream",
+    static const char *const phases[] = { "move", "prepare", "check", "stream",
                                           "commit" };
-    guint each = g_test_slow() ? 4 : 1;
 
-    for (guint i = 0; i < each * G_N_ELEMENTS(phases); i++) {
-        Trial trial = { .phase = phases[i % G_N_ELEMENTS(phases)],
-                        .victim = VICTIM_SOURCE,
-                        .exact = i / G_N_ELEMENTS(phases) % 2 == 0 };
-
-        if (!g_test_slow() && i % 2 == 1)
-            continue;
-        trial_until_hit(world, &trial);
-    }
-}
-
-static void
-test_random(void)
-{
-    guint n = g_test_slow() ? 200 : 12;
-
-    for (guint i = 0; i < n && world_begin(world); i++) {
-        Trial trial = { .phase = TRIAL_ANY,
-                        .victim = VICTIM_DESTINATION +
-                                  world_roll(world, VICTIM_COMMAND_GUARDIAN -
-                                                        VICTIM_DESTINATION) };
-
-        trial_run(world, &trial);
-    }
+    for (gsize i = 0; i < (g_test_slow() ? G_N_ELEMENTS(phases) : 1); i++)
+        kill_source(phases[i], 0);
+    if (g_test_slow())
+        kill_source("ram", 1);
 }
 
 int
 main(int argc, char **argv)
 {
-    static const char *const phases[] = { TRIAL_PHASES };
     int ret;
 
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     world = world_new("kills");
-    for (gsize i = 0; i < G_N_ELEMENTS(phases); i++) {
-        g_autofree char *path = g_strdup_printf("/faults/kill/%s", phases[i]);
-
-        g_test_add_data_func(path, phases[i], test_phase);
-    }
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_test_add_data_func(cases[i].path, &cases[i], test_phase);
     g_test_add_func("/faults/kill/random", test_random);
+    g_test_add_func("/faults/kill/copy/random", test_random_copy);
     g_test_add_func("/faults/kill/source", test_source);
     ret = vm_run_tests();
     trial_print_table();

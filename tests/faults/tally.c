@@ -26,7 +26,8 @@ tally_add(const Trial *trial, gboolean gone, gint64 took_us)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(phases); i++)
         if (strcmp(phases[i], trial->phase) == 0)
-            add(&cells[trial->copy][trial->victim][i], 1, gone, gone ? 0 : took_us);
+            add(&cells[trial->channels > 0][trial->victim][i], 1, gone,
+                gone ? 0 : took_us);
 }
 
 /* "20 (3) 120": faults, of which the guest ended with its QEMU, longest in ms. */

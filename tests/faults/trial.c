@@ -18,14 +18,14 @@
 #define TRIES 10
 #define HOLD_FD 3 /* of faulty-switch */
 
-/* About how long each phase takes, for a moment in it. */
+/* About how long each phase takes, and what a copy adds, for a moment in it. */
 static const struct {
     const char *phase;
-    gint64 us;
+    gint64 us, copy_us;
 } spans[] = {
-    { "prepare", 90000 },  { "check", 8000 },  { "move", 15000 },
-    { "stream", 5000 },    { "commit", 6000 }, { "settle", 15000 },
-    { TRIAL_ANY, 180000 },
+    { "prepare", 90000, 0 }, { "check", 8000, 0 },          { "move", 15000, 300000 },
+    { "ram", 0, 500000 },    { "stream", 5000, 0 },         { "commit", 6000, 0 },
+    { "settle", 15000, 0 },  { TRIAL_ANY, 180000, 500000 },
 };
 
 typedef struct {
@@ -90,11 +90,11 @@ fail(const Run *run, const char *format, ...)
 /* --- the command --- */
 
 static gint64
-span_of(const char *phase)
+span_of(const Trial *trial)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(spans); i++)
-        if (strcmp(spans[i].phase, phase) == 0)
-            return spans[i].us;
+        if (strcmp(spans[i].phase, trial->phase) == 0)
+            return spans[i].us + (trial->channels ? spans[i].copy_us : 0);
     g_assert_not_reached();
 }
 
@@ -102,14 +102,18 @@ static void
 start_command(Run *run)
 {
     const Trial *trial = run->trial;
+    g_autofree char *channels = g_strdup_printf("%u", trial->channels);
     const char *const faulty[] = { g_getenv("FAULTY_SWITCH"), run->world->vm->name,
-                                   trial->phase, trial->copy ? "copy" : NULL, NULL };
+                                   trial->phase, channels, NULL };
     g_autoptr(MoseGuest) guest =
         mose_guest_open(run->world->vm->name, MOSE_GUEST_LOOK, NULL);
     const char *const mose[] = { g_getenv("MOSE"),
                                  guest->side == MOSE_SIDE_VIRTUALIZER ? "emulate"
                                                                       : "virtualize",
-                                 run->world->vm->name, trial->copy ? "--copy" : NULL,
+                                 run->world->vm->name,
+                                 trial->channels ? "--copy" : "--in-place",
+                                 trial->channels ? "--channels" : NULL,
+                                 channels,
                                  NULL };
     gboolean any = *trial->phase == '\0';
     g_autoptr(GError) error = NULL;
@@ -158,7 +162,7 @@ hit(Run *run)
 {
     const Trial *trial = run->trial;
 
-    run->delay_us = trial->exact ? 0 : world_roll(run->world, span_of(trial->phase));
+    run->delay_us = trial->exact ? 0 : world_roll(run->world, span_of(trial));
     run->hit_us = g_get_monotonic_time();
     if (trial->exact &&
         victim_hit(run->world, &run->command, trial->victim, &run->generation))

@@ -13,15 +13,16 @@
 
 #include "faults/victims.h"
 
-/* The phases that a fault may be aimed at; "" is any moment of a whole command. */
-#define TRIAL_PHASES "prepare", "check", "move", "stream", "commit", "settle"
+/* The phases that a fault may be aimed at; "ram" is there only by copy, through one
+ * channel (faulty-switch.c). "" is any moment of a whole command. */
+#define TRIAL_PHASES "prepare", "check", "move", "ram", "stream", "commit", "settle"
 #define TRIAL_ANY ""
 
 typedef struct {
     const char *phase;
     Victim victim;
     gboolean exact;   /* at the phase's beginning; else at a random moment of it */
-    gboolean copy;    /* the switch is by copy */
+    guint channels;   /* the switch is by copy, through so many; 0: in place */
     guint limit_ms;   /* for the guest to run; 0: WORLD_RUNS_MS */
     const char *says; /* by the command; NULL: anything */
 } Trial;
