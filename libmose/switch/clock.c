@@ -5,7 +5,8 @@
 #include <time.h>
 #include <x86intrin.h>
 
-/* A guest that is farther off its line than this has been stopped on purpose. */
+/* A guest that is farther off its line than this, and nobody knows why, has been
+ * stopped on purpose. */
 #define MAX_OFF_NS 200000000
 
 /* A try is as wrong as it took long: interrupts, other threads and the hypervisor
@@ -49,9 +50,10 @@ mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc, guin
 {
     gint64 ticks = (gint64)(due_tsc + line->offset - guest_tsc);
     __int128 ns = khz ? (__int128)ticks * 1000000 / (gint64)khz : 0;
+    __int128 off = ns - measured_ns - line->late_ns;
 
-    if (line->known && khz && ns - measured_ns < MAX_OFF_NS &&
-        measured_ns - ns < MAX_OFF_NS)
+    line->late_ns = 0;
+    if (line->known && khz && off < MAX_OFF_NS && -off < MAX_OFF_NS)
         return MAX((gint64)ns, 0); /* a clock never goes back */
     line->known = khz != 0;
     line->offset =

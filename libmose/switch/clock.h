@@ -27,13 +27,16 @@ guint64 mose_tsc_khz(const MoseTscSample *from, const MoseTscSample *to);
 typedef struct {
     gboolean known;
     guint64 offset; /* guest's TSC minus the host's, modulo 2^64 */
+    gint64 late_ns; /* by which the guest is known to be behind it: it was resumed
+                       late, or stood still in a switch that failed */
 } MoseClockLine;
 
 /*
  * Nanoseconds by which the guest's clocks, at @guest_tsc since it stopped, must
  * be moved on to be right when it resumes at host TSC @due_tsc. @measured_ns is
  * what was measured of the stop: the answer where the line is not known, or where
- * the guest has left it (it was paused, say); the line begins anew then.
+ * the guest has left it by more than is known (it was paused, say); the line begins
+ * anew then.
  */
 gint64 mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc,
                           guint64 khz, gint64 measured_ns);

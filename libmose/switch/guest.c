@@ -55,6 +55,7 @@ read_state(MoseGuest *guest, JsonObject *object, GError **error)
     guest->boot_id = g_strdup(mose_json_string(object, "boot-id", ""));
     guest->clock.known = json_object_has_member(object, "tsc-offset");
     guest->clock.offset = (guint64)mose_json_int(object, "tsc-offset", 0);
+    guest->clock.late_ns = mose_json_int(object, "late-ns", 0);
     g_clear_pointer(&guest->timeline, json_array_unref);
     guest->timeline = json_array_ref(timeline);
     return TRUE;
@@ -99,6 +100,8 @@ mose_guest_save(MoseGuest *guest, GError **error)
         json_object_set_string_member(object, "machine-type", guest->machine_type);
     if (guest->clock.known)
         json_object_set_int_member(object, "tsc-offset", (gint64)guest->clock.offset);
+    if (guest->clock.known)
+        json_object_set_int_member(object, "late-ns", guest->clock.late_ns);
     text = mose_json_text(object, TRUE);
     return mose_guest_dir_write(path, text, error);
 }

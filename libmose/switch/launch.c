@@ -221,6 +221,12 @@ mose_launch_free(MoseLaunch *launch)
     g_free(launch);
 }
 
+char *
+mose_launch_channel(const MoseGuest *guest, const char *what, guint generation)
+{
+    return g_strdup_printf("%s/%s.%u", guest->dir, what, generation);
+}
+
 /* The user's sockets that the process has bound and that were not renamed. */
 static void
 forget_sockets(const MoseGuest *guest, guint generation)
@@ -230,6 +236,18 @@ forget_sockets(const MoseGuest *guest, guint generation)
 
     for (guint i = 0; line && i < line->renames->len; i++)
         unlink(((const MoseRename *)line->renames->pdata[i])->bound);
+}
+
+void
+mose_launch_forget_channels(const MoseGuest *guest, guint generation)
+{
+    static const char *const names[] = { MOSE_CHANNEL_STREAM, MOSE_CHANNEL_INCOMING };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = mose_launch_channel(guest, names[i], generation);
+
+        unlink(path);
+    }
 }
 
 void
@@ -245,6 +263,7 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
     }
     unlink(pidfile);
     unlink(log);
+    mose_launch_forget_channels(guest, generation);
     forget_sockets(guest, generation);
     mose_disks_forget(guest, generation);
 }

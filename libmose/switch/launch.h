@@ -49,6 +49,15 @@ gboolean mose_launch_settle(MoseQmp *qmp, const MoseCommandLine *line, GError **
 /* An @error (CLOSED) of a process that has ended becomes what it said before. */
 void mose_launch_explain(const MoseLaunch *launch, GError **error);
 
+/* Sockets of a copy to the process of @generation: where the source's channels go, and
+ * where that process listens at first (move-connect.c). Free with g_free(). */
+#define MOSE_CHANNEL_STREAM "stream"
+#define MOSE_CHANNEL_INCOMING "incoming"
+char *mose_launch_channel(const MoseGuest *guest, const char *what, guint generation);
+
+/* Take them away: QEMU leaves what was renamed. */
+void mose_launch_forget_channels(const MoseGuest *guest, guint generation);
+
 /* Take away what the process of @generation leaves: its files in the guest's
  * directory, and the user's sockets under the names it has bound. */
 void mose_launch_forget_files(const MoseGuest *guest, guint generation);

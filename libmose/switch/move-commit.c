@@ -133,7 +133,7 @@ is_cut_off(const MoseMove *move, const GError *error)
 {
     return (g_error_matches(error, MOSE_ERROR, MOSE_ERROR_CLOSED) ||
             g_error_matches(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT)) &&
-           mose_process_alive(move->destination->process);
+           !mose_process_wait(move->destination->process, LAST_WORDS_MS);
 }
 
 gboolean
@@ -149,14 +149,20 @@ mose_move_settle(MoseMove *move, GError **error)
     guest->pid = move->destination->process->pid;
     guest->start_time = move->destination->process->start_time;
     guest->clock = move->clock;
+    if (move->due_us && move->resume_us > move->due_us)
+        guest->clock.late_ns = (move->resume_us - move->due_us) * 1000;
     mose_launch_settle(move->destination->qmp, move->destination->line,
                        first ? NULL : &first);
+    mose_launch_forget_channels(guest, guest->generation);
     cut_off = is_cut_off(move, first);
     if (cut_off)
         g_clear_pointer(&move->guardian, mose_guardian_leave);
-    if (mose_guest_save(guest, first ? NULL : &first) && !cut_off &&
-        mose_journal_end(guest->dir, first ? NULL : &first))
+    /* In this order: what a death in between leaves is seen to while the journal is
+     * there. */
+    if (mose_guest_save(guest, first ? NULL : &first) && !cut_off) {
         mose_launch_forget_files(guest, old);
+        mose_journal_end(guest->dir, first ? NULL : &first);
+    }
     if (!first)
         return TRUE;
     g_propagate_prefixed_error(error, g_steal_pointer(&first),
@@ -188,9 +194,14 @@ return_to_source(MoseMove *move, GError **error)
 {
     g_autoptr(GError) trouble = NULL;
 
-    if (!move->touched_source ||
-        mose_resume_source(move->source_qmp, move->was_running, &trouble))
+    if (!move->touched_source)
         return TRUE;
+    if (mose_resume_source(move->source_qmp, move->was_running, &trouble)) {
+        if (move->stop_us)
+            move->guest->clock.late_ns +=
+                (g_get_monotonic_time() - move->stop_us) * 1000;
+        return TRUE;
+    }
     if (mose_process_wait(move->source, LAST_WORDS_MS)) {
         g_clear_error(&trouble);
         g_set_error(&trouble, MOSE_ERROR, MOSE_ERROR_ENDED, "guest %s has ended",

@@ -157,12 +157,10 @@ connect_pairs(MoseMove *move, GError **error)
 
 /* --- sockets with names --- */
 
-/* Where the source's channels go, and where the destination listens at first. */
 static char *
 channel_path(const MoseMove *move, const char *what)
 {
-    return g_strdup_printf("%s/%s.%u", move->guest->dir, what,
-                           move->destination->generation);
+    return mose_launch_channel(move->guest, what, move->destination->generation);
 }
 
 static gboolean
@@ -176,8 +174,8 @@ run_uri(MoseQmp *qmp, const char *command, const char *path, GError **error)
 static gboolean
 listen_by_name(MoseMove *move, GError **error)
 {
-    g_autofree char *ours = channel_path(move, "stream");
-    g_autofree char *theirs = channel_path(move, "incoming");
+    g_autofree char *ours = channel_path(move, MOSE_CHANNEL_STREAM);
+    g_autofree char *theirs = channel_path(move, MOSE_CHANNEL_INCOMING);
 
     move->listener = mose_unix_listen_for(ours, 0, error);
     return move->listener >= 0 &&
@@ -206,8 +204,8 @@ wait_channel(MoseMove *move, GError **error)
 static gboolean
 take_channel(MoseMove *move, GError **error)
 {
-    g_autofree char *ours = channel_path(move, "stream");
-    g_autofree char *theirs = channel_path(move, "incoming");
+    g_autofree char *ours = channel_path(move, MOSE_CHANNEL_STREAM);
+    g_autofree char *theirs = channel_path(move, MOSE_CHANNEL_INCOMING);
     g_auto(MoseFd) source = MOSE_FD_NONE;
     g_auto(MoseFd) destination = MOSE_FD_NONE;
 
@@ -245,7 +243,7 @@ mose_move_connect(MoseMove *move, GError **error)
 gboolean
 mose_move_send(MoseMove *move, GError **error)
 {
-    g_autofree char *path = channel_path(move, "stream");
+    g_autofree char *path = channel_path(move, MOSE_CHANNEL_STREAM);
 
     if (by_name(move))
         return run_uri(move->source_qmp, "migrate", path, error) &&

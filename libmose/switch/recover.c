@@ -112,14 +112,14 @@ static gboolean
 bury(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *source,
      GError **error)
 {
-    guint old = guest->generation;
-
-    if (old == entry->generation)
-        return TRUE;
-    if (!end_source(source, error))
-        return FALSE;
-    take_over(guest, entry, NULL);
-    mose_launch_forget_files(guest, old);
+    /* guest.json may name the destination already, and its process be the "source". */
+    if (guest->generation != entry->generation) {
+        if (!end_source(source, error))
+            return FALSE;
+        take_over(guest, entry, NULL);
+    }
+    mose_launch_forget_channels(guest, entry->generation);
+    mose_launch_forget_files(guest, entry->source);
     return TRUE;
 }
 
@@ -154,6 +154,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     take_over(guest, entry, destination);
     if (!settle(guest, entry, qmp, &later))
         g_debug("settling: %s", later->message);
+    mose_launch_forget_channels(guest, entry->generation);
     mose_launch_forget_files(guest, entry->source);
     return TRUE;
 }

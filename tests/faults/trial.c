@@ -304,10 +304,10 @@ check_words(const Run *run)
         fail(run, "the command does not say '%s'", run->trial->says);
 }
 
-/* A side that hangs holds the switch for long, but not the guest. Its generation, once
- * all have found out; 0: it has ended. */
+/* The switch may last long, but the guest does not stand still so long. Its
+ * generation in the end; 0: it has ended. */
 static guint
-wait_hung(Run *run, gint64 *ret_us)
+wait_lasting(Run *run, gint64 *ret_us)
 {
     guint generation = wait_outcome(run, TRUE, ret_us);
     gint64 rest_us;
@@ -325,11 +325,13 @@ wait_hung(Run *run, gint64 *ret_us)
 static TrialEnd
 judge(Run *run)
 {
-    gboolean hangs = run->trial->victim == VICTIM_STOPPED_COMMAND ||
-                     run->trial->victim == VICTIM_STOPPED_DESTINATION;
+    /* The command goes on with its switch, or waits. */
+    gboolean lasts = run->trial->victim == VICTIM_STOPPED_COMMAND ||
+                     run->trial->victim == VICTIM_STOPPED_DESTINATION ||
+                     run->trial->victim == VICTIM_GUARDIAN;
     gint64 took_us;
     guint generation =
-        hangs ? wait_hung(run, &took_us) : wait_outcome(run, FALSE, &took_us);
+        lasts ? wait_lasting(run, &took_us) : wait_outcome(run, FALSE, &took_us);
 
     wait_clean(run, generation ? generation : world_known_generation(run->world));
     if (generation && one_that_runs(run) != generation)

@@ -62,6 +62,11 @@ test_line(void)
                     5 * ms);
     g_assert_cmpint(mose_clock_advance(&line, 425 * ms, 1530 * ms, khz, 6 * ms), ==,
                     5 * ms);
+    /* But half a second that is known of is made up for, once. */
+    line.late_ns = 500 * ms;
+    g_assert_cmpint(mose_clock_advance(&line, 520 * ms, 2130 * ms, khz, 6 * ms), ==,
+                    510 * ms);
+    g_assert_cmpint(line.late_ns, ==, 0);
     /* No frequency, no line. */
     g_assert_cmpint(mose_clock_advance(&line, 0, 0, 0, 3 * ms), ==, 3 * ms);
     g_assert_false(line.known);
