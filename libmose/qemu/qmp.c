@@ -457,3 +457,11 @@ mose_qmp_take_event(MoseQmp *qmp, const char *name, MoseQmpEvent *ret)
 {
     return take_kept(qmp, has_name, (gpointer)name, ret);
 }
+
+gboolean
+mose_qmp_is_quiet(const MoseQmp *qmp)
+{
+    struct pollfd fd = { g_socket_get_fd(qmp->socket), POLLIN, 0 };
+
+    return qmp->input->len == 0 && poll(&fd, 1, 0) == 0;
+}

@@ -78,3 +78,7 @@ gboolean mose_qmp_wait_event(MoseQmp *qmp, const char *name, int timeout_ms, int
 
 /* Look for an event in the queue without waiting; takes it out. */
 gboolean mose_qmp_take_event(MoseQmp *qmp, const char *name, MoseQmpEvent *ret);
+
+/* Whether nothing more has come than what was asked for and waited for: no event, no
+ * end. */
+gboolean mose_qmp_is_quiet(const MoseQmp *qmp);

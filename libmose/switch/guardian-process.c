@@ -114,6 +114,7 @@ static gboolean
 is_still(const char *name)
 {
     g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+    g_autoptr(MoseProcess) source = NULL;
     g_autoptr(JsonObject) status = NULL;
     g_autoptr(MoseQmp) qmp = NULL;
     g_autofree char *monitor = NULL;
@@ -122,6 +123,9 @@ is_still(const char *name)
     if (!guest || !mose_journal_read(guest->dir, &entry, NULL) || !entry.was_running ||
         entry.phase < MOSE_PHASE_MOVE)
         return FALSE;
+    source = mose_guest_process(guest, NULL);
+    if (source && mose_process_frozen(source))
+        return TRUE;
     monitor = mose_guest_monitor(guest, MOSE_MONITOR_GUARDIAN, guest->generation);
     qmp = mose_qmp_connect(monitor, LOOK_LIMIT_MS, NULL);
     if (qmp)

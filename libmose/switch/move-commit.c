@@ -12,30 +12,64 @@
 #define MAX_WAIT_US 20000
 /* How long a QEMU whose monitor has closed may take to end. */
 #define LAST_WORDS_MS 200
+/* For the events that a stopped QEMU had sent. */
+#define LAST_EVENTS_MS 20
 
-/* Both sides agree that the destination has the guest, which runs in neither. */
 static gboolean
-both_stand_still(MoseMove *move, GError **error)
+is_running(MoseQmp *qmp, gboolean *ret, GError **error)
 {
-    MoseQmp *const monitors[] = { move->source_qmp, move->destination->qmp };
+    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
+
+    *ret = mose_json_bool(status, "running", FALSE);
+    return status != NULL;
+}
+
+/*
+ * The source runs in neither side's eyes: the guest is the destination's. If somebody
+ * else's `cont` has let that run already (QEMU monitor/qmp-cmds.c:qmp_cont while it
+ * waits for the guest; it then starts by itself), the guest's memory has gone on in it
+ * and there is no way back.
+ */
+static gboolean
+source_stands_still(MoseMove *move, GError **error)
+{
+    gboolean source;
 
     mose_move_limit(move, move->source_qmp, MOSE_MOVE_STILL_TIMEOUT_MS);
+    if (!is_running(move->destination->qmp, &move->early, error) ||
+        !is_running(move->source_qmp, &source, error))
+        return FALSE;
+    /* Of earlier times. */
+    while (mose_qmp_take_event(move->source_qmp, "RESUME", NULL))
+        ;
+    if (source)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the source runs where it should stand still; somebody else has "
+                    "told it to%s",
+                    move->early ? ", and the destination, too" : "");
+    return !source;
+}
 
-    for (gsize i = 0; i < G_N_ELEMENTS(monitors); i++) {
-        g_autoptr(JsonObject) status =
-            mose_qmp_query(monitors[i], "query-status", NULL, error);
-
-        if (!status)
-            return FALSE;
-        if (mose_json_bool(status, "running", FALSE)) {
-            g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                        "the %s runs where it should stand still (status %s)",
-                        i == 0 ? "source" : "destination",
-                        mose_json_string(status, "status", ""));
-            return FALSE;
-        }
+/*
+ * From here to its end the source can't be let run, whoever asks for it. Who did before
+ * has made it tell us: QEMU sends RESUME before the first instruction
+ * (system/cpus.c:vm_prepare_start).
+ */
+static gboolean
+freeze_source(MoseMove *move, GError **error)
+{
+    if (!mose_process_freeze(move->source)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the source (pid %d) cannot be held still", (int)move->source->pid);
+        return FALSE;
     }
-    return TRUE;
+    if (mose_qmp_is_quiet(move->source_qmp) ||
+        !mose_qmp_wait_event(move->source_qmp, "RESUME", LAST_EVENTS_MS, -1, NULL,
+                             NULL))
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                "the source was let run by somebody else when it should stand still");
+    return FALSE;
 }
 
 /*
@@ -52,6 +86,17 @@ take_back(MoseMove *move, GError **error)
         mose_qmp_take_event(move->destination->qmp, "RESUME", NULL))
         return FALSE;
     return mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error);
+}
+
+/* Its RESUME came before it answered that it runs. */
+static void
+note_early(MoseMove *move)
+{
+    MoseQmpEvent event;
+
+    move->resume_us = mose_qmp_take_event(move->destination->qmp, "RESUME", &event)
+                          ? mose_move_event_us(&event)
+                          : g_get_monotonic_time();
 }
 
 /*
@@ -103,13 +148,17 @@ wait_until_due(MoseMove *move)
 gboolean
 mose_move_commit(MoseMove *move, GError **error)
 {
-    if (!both_stand_still(move, error))
+    if (!source_stands_still(move, error))
+        return FALSE;
+    if (move->copy)
+        mose_move_note_copied(move);
+    if (!freeze_source(move, error))
         return FALSE;
     wait_until_due(move);
     /* The last moment at which the user can have it back. */
-    if (mose_move_interrupted(move, error))
+    if (!move->early && mose_move_interrupted(move, error))
         return FALSE;
-    if (move->own_state) {
+    if (move->own_state && !move->early) {
         move->was_running = FALSE;
         move->run_state = g_steal_pointer(&move->own_state);
     }
@@ -117,11 +166,11 @@ mose_move_commit(MoseMove *move, GError **error)
     if (!mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
         return FALSE;
     mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
-    if (move->was_running && !resume(move, error))
+    if (move->early)
+        note_early(move);
+    else if (move->was_running && !resume(move, error))
         return FALSE;
     move->committed_us = g_get_monotonic_time();
-    if (move->copy)
-        mose_move_note_copied(move);
     mose_process_kill(move->source);
     return TRUE;
 }
@@ -196,6 +245,7 @@ return_to_source(MoseMove *move, GError **error)
 
     if (!move->touched_source)
         return TRUE;
+    mose_process_thaw(move->source);
     if (mose_resume_source(move->source_qmp, move->was_running, &trouble)) {
         if (move->stop_us)
             move->guest->clock.late_ns +=

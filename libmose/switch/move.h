@@ -33,6 +33,7 @@ typedef struct {
     int wake_fd;             /* readable when a wait has to end: epoll of two others */
     gboolean touched_source; /* it was told to migrate */
     gboolean uncertain;      /* whether the destination runs: recovery will tell */
+    gboolean early;          /* somebody else has let the destination run */
 
     MoseJournal *journal;
     MoseGuardian *guardian;

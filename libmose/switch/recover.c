@@ -17,6 +17,7 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 #define END_TIMEOUT_MS 1000
+#define LOOK_TIMEOUT_MS 500
 
 /* The guest's first process had not been let run when its `mose run` ended: there is
  * no guest. */
@@ -45,6 +46,7 @@ undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     if (destination)
         mose_process_doom(destination);
     if (process) {
+        mose_process_thaw(process);
         source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
         if (!source || !mose_resume_source(source, entry->was_running, error))
             return FALSE;
@@ -159,6 +161,26 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     return TRUE;
 }
 
+/* Somebody else has let the destination run before the commit: the guest's memory has
+ * gone on in it, and there is no way back. */
+static gboolean
+runs_early(const MoseGuest *guest, const MoseJournalEntry *entry)
+{
+    g_autofree char *monitor =
+        mose_guest_monitor(guest, MOSE_MONITOR_GUARDIAN, entry->generation);
+    g_autoptr(MoseProcess) destination = NULL;
+    g_autoptr(JsonObject) status = NULL;
+    g_autoptr(MoseQmp) qmp = NULL;
+
+    if (entry->phase != MOSE_PHASE_MOVE ||
+        !(destination = mose_find_generation(guest, entry->generation)) ||
+        !(qmp = mose_qmp_connect(monitor, LOOK_TIMEOUT_MS, NULL)))
+        return FALSE;
+    mose_qmp_set_timeout(qmp, LOOK_TIMEOUT_MS);
+    status = mose_qmp_query(qmp, "query-status", NULL, NULL);
+    return mose_json_bool(status, "running", FALSE);
+}
+
 /* The event of @guest's timeline that came last, "" if there is none. */
 static const char *
 last_event(const MoseGuest *guest)
@@ -209,7 +231,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     if (entry.phase == MOSE_PHASE_START)
         return unstart(guest, &entry, error);
     guest->generations = MAX(guest->generations, entry.generation);
-    committed = entry.phase == MOSE_PHASE_COMMIT;
+    committed = entry.phase == MOSE_PHASE_COMMIT || runs_early(guest, &entry);
     if (!(committed ? finish : undo)(guest, &entry, error)) {
         g_prefix_error(error, "cannot %s the switch of guest %s that was interrupted: ",
                        committed ? "finish" : "undo", guest->name);

@@ -234,6 +234,7 @@ mose_stop(MoseGuest *guest, GError **error)
     g_autoptr(MoseQmp) qmp = NULL;
 
     if (process) {
+        mose_process_thaw(process);
         /* `quit` lets QEMU write what its disks' caches hold. */
         qmp = mose_guest_connect(guest, MOSE_MONITOR_SWITCH, NULL);
         if (qmp)

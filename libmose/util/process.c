@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -18,6 +19,7 @@
 #include "util/surroundings.h"
 
 #define KILL_WAIT_MS 10000
+#define FREEZE_WAIT_US G_USEC_PER_SEC
 /* Of what a process said: bytes and lines that an error can hold. */
 #define SAID_MAX 1000
 #define SAID_LINES 4
@@ -157,6 +159,54 @@ mose_process_kill(const MoseProcess *process)
 {
     mose_process_doom(process);
     return mose_process_wait(process, KILL_WAIT_MS);
+}
+
+/* Whether the thread of /proc/PID/task/@name has been stopped by a signal, or ended. */
+static gboolean
+thread_stands_still(const char *tasks, const char *name)
+{
+    g_autofree char *path = g_build_filename(tasks, name, "stat", NULL);
+    g_autofree char *text = NULL;
+    const char *rest;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return TRUE;
+    rest = strrchr(text, ')');
+    return rest && rest[1] && strchr("TZX", rest[2]) != NULL;
+}
+
+gboolean
+mose_process_frozen(const MoseProcess *process)
+{
+    g_autofree char *tasks = g_strdup_printf("/proc/%d/task", (int)process->pid);
+    g_autoptr(GDir) dir = g_dir_open(tasks, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir)))
+        if (!thread_stands_still(tasks, name))
+            return FALSE;
+    return dir && mose_process_alive(process);
+}
+
+gboolean
+mose_process_freeze(const MoseProcess *process)
+{
+    gint64 deadline = g_get_monotonic_time() + FREEZE_WAIT_US;
+
+    pidfd_send_signal(process->pidfd, SIGSTOP, NULL, 0);
+    while (!mose_process_frozen(process)) {
+        if (!mose_process_alive(process) || g_get_monotonic_time() > deadline)
+            return FALSE;
+        /* No event tells of it but to the parent. */
+        sched_yield();
+    }
+    return TRUE;
+}
+
+void
+mose_process_thaw(const MoseProcess *process)
+{
+    pidfd_send_signal(process->pidfd, SIGCONT, NULL, 0);
 }
 
 int

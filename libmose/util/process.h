@@ -53,6 +53,12 @@ gboolean mose_process_alive(const MoseProcess *process);
 /* Wait until it has ended; FALSE after @timeout_ms. */
 gboolean mose_process_wait(const MoseProcess *process, int timeout_ms);
 
+/* SIGSTOP, and wait until all its threads stand still (FALSE: not within a second, or
+ * it has ended); let it go on again; whether it stands still. */
+gboolean mose_process_freeze(const MoseProcess *process);
+void mose_process_thaw(const MoseProcess *process);
+gboolean mose_process_frozen(const MoseProcess *process);
+
 /* SIGKILL: from here on it executes nothing more of its own. */
 void mose_process_doom(const MoseProcess *process);
 

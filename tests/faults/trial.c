@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "faults/tally.h"
@@ -28,16 +29,18 @@ static const struct {
     { "settle", 15000, 0 },  { TRIAL_ANY, 180000, 500000 },
 };
 
-typedef struct {
+typedef struct TrialRun Run;
+struct TrialRun {
     World *world;
     const Trial *trial;
+    Trial own; /* of trial_begin() */
     Command command;
     int hold; /* our end of faulty-switch's descriptor, or -1 */
     char *log;
     gint64 delay_us;
     gint64 hit_us;    /* monotonic */
     guint generation; /* of the QEMU that was hit, else 0 */
-} Run;
+};
 
 /* --- failing --- */
 
@@ -146,8 +149,8 @@ wait_hold(const Run *run)
     return fds[0].revents & POLLIN;
 }
 
-static void
-let_go(const Run *run)
+void
+trial_let_go(const TrialRun *run)
 {
     char byte = 'g';
 
@@ -167,7 +170,7 @@ hit(Run *run)
     if (trial->exact &&
         victim_hit(run->world, &run->command, trial->victim, &run->generation))
         return TRUE;
-    let_go(run);
+    trial_let_go(run);
     g_usleep(run->delay_us);
     run->hit_us = g_get_monotonic_time();
     return victim_await(run->world, &run->command, trial->victim, &run->generation);
@@ -356,7 +359,7 @@ trial_run(World *world, const Trial *trial)
 
     start_command(&run);
     hurt = wait_hold(&run) && hit(&run);
-    let_go(&run);
+    trial_let_go(&run);
     if (hurt)
         end = judge(&run);
     else if (!mose_process_wait(run.command.process, HOLD_SECONDS * 1000))
@@ -376,4 +379,42 @@ trial_until_hit(World *world, const Trial *trial)
             return TRUE;
     }
     g_error("phase '%s': %s was never hit", trial->phase, victim_name(trial->victim));
+}
+
+TrialRun *
+trial_begin(World *world, const char *phase)
+{
+    Run *run = g_new0(Run, 1);
+
+    run->own = (Trial){ .phase = phase, .victim = VICTIM_GUARDIAN, .exact = TRUE };
+    run->world = world;
+    run->trial = &run->own;
+    run->log = vm_path("command.log");
+    start_command(run);
+    if (!wait_hold(run))
+        fail(run, "the command ended before its phase");
+    return run;
+}
+
+guint
+trial_end(TrialRun *run, int *ret_status, char **ret_said)
+{
+    siginfo_t info = { 0 };
+    gint64 took_us;
+    guint generation;
+
+    trial_let_go(run);
+    g_assert_cmpint(waitid(P_PIDFD, run->command.process->pidfd, &info, WEXITED), ==,
+                    0);
+    *ret_status = info.si_code == CLD_EXITED ? info.si_status : -1;
+    *ret_said = mose_log_said(run->log);
+    run->hit_us = g_get_monotonic_time();
+    generation = wait_outcome(run, FALSE, &took_us);
+    wait_clean(run, generation);
+    json_object_unref(vm_assert_healthy(run->world->vm));
+    mose_fd_close(run->hold);
+    mose_process_free(run->command.process);
+    g_free(run->log);
+    g_free(run);
+    return generation;
 }

@@ -40,5 +40,16 @@ TrialEnd trial_run(World *world, const Trial *trial);
  * can run. */
 gboolean trial_until_hit(World *world, const Trial *trial);
 
+/*
+ * The command alone, held in its phase: what is done to the guest meanwhile is the
+ * caller's business. trial_end() lets it go and waits for its end (its exit status in
+ * *@ret_status), for the one QEMU that runs the guest, which is healthy, and for
+ * nothing to be left; the generation of that is returned.
+ */
+typedef struct TrialRun TrialRun;
+TrialRun *trial_begin(World *world, const char *phase);
+void trial_let_go(const TrialRun *run);
+guint trial_end(TrialRun *run, int *ret_status, char **ret_said);
+
 /* The table of all trials until now, as messages. */
 void trial_print_table(void);

@@ -309,6 +309,28 @@ test_log_said(void)
     unlink(path);
 }
 
+/* One that is held still does nothing until it is let go, and can be ended so. */
+static void
+test_freeze(void)
+{
+    const char *const argv[] = { "cat", "/dev/zero", NULL };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseProcess) process =
+        mose_process_spawn(argv, NULL, "/dev/null", NULL, 0, &error);
+
+    g_assert_no_error(error);
+    g_assert_false(mose_process_frozen(process));
+    g_assert_true(mose_process_freeze(process));
+    g_assert_true(mose_process_frozen(process));
+    mose_process_thaw(process);
+    while (mose_process_frozen(process))
+        g_thread_yield();
+    g_assert_true(mose_process_freeze(process));
+    g_assert_true(mose_process_kill(process));
+    g_assert_false(mose_process_frozen(process));
+    g_assert_false(mose_process_freeze(process));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -319,6 +341,7 @@ main(int argc, char **argv)
     dir = g_dir_make_tmp("mose-process-XXXXXX", &error);
     g_assert_no_error(error);
     log_path = g_build_filename(dir, "log", NULL);
+    g_test_add_func("/process/freeze", test_freeze);
     g_test_add_func("/process/surroundings", test_surroundings);
     g_test_add_func("/process/like", test_like);
     g_test_add_func("/process/descriptors", test_descriptors);

@@ -123,13 +123,6 @@ static const Case cases[] = {
       .code = MOSE_ERROR_FAILED,
       .text = "the source did not send the guest: Channel error: disk on fire",
       .moved = TRUE },
-    { .name = "destination-runs-too-early",
-      .destination =
-          "query-status say {\"return\": {\"status\": \"running\", \"running\": true}}",
-      .code = MOSE_ERROR_FAILED,
-      .text = "the destination runs where it should stand still (status running)",
-      .moved = TRUE,
-      .conts = 1 },
     { .name = "cont-refused",
       .destination = "cont fail Failed to get \"write\" lock",
       .code = MOSE_ERROR_QMP,
