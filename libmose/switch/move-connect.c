@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "switch/move.h"
@@ -208,6 +209,8 @@ take_channel(MoseMove *move, GError **error)
     g_autofree char *theirs = channel_path(move, MOSE_CHANNEL_INCOMING);
     g_auto(MoseFd) source = MOSE_FD_NONE;
     g_auto(MoseFd) destination = MOSE_FD_NONE;
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(peer);
 
     if (!wait_channel(move, error))
         return FALSE;
@@ -215,7 +218,7 @@ take_channel(MoseMove *move, GError **error)
         mose_error_set_errno(error, errno, "cannot rename socket %s", theirs);
         return FALSE;
     }
-    source = accept4(move->listener, NULL, NULL, SOCK_CLOEXEC);
+    source = accept4(move->listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
     if (source < 0) {
         mose_error_set_errno(error, errno, "cannot accept the source's channel");
         return FALSE;
