@@ -200,7 +200,9 @@ is_free(const MoseGuest *guest, GError **error)
     monitor = old ? mose_guest_monitor(old, MOSE_MONITOR_QUERY, old->generation) : NULL;
     /* A process of another pid namespace is not found, but it listens. */
     listener = monitor ? mose_unix_connect(monitor, NULL) : MOSE_FD_NONE;
-    if (process || listener >= 0 || (old && is_under_way(guest))) {
+    /* What was under way when the host went down is over. */
+    if (process || listener >= 0 ||
+        (old && strcmp(old->boot_id, guest->boot_id) == 0 && is_under_way(guest))) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "there is a guest %s already; see `mose status %s`", guest->name,
                     guest->name);

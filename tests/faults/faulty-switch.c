@@ -3,8 +3,9 @@
  * faulty-switch NAME PHASE CHANNELS: switch guest NAME to its other side, as `mose
  * emulate` and `mose virtualize` do, by copy if CHANNELS is not 0, but hold at the
  * beginning of PHASE ("ram": in the middle of the memory's copy; "stream": while the
- * source's state passes): a byte goes out on descriptor 3, and one that comes back, or
- * its end, lets it go on. It is the command that faults befall.
+ * source's state passes; "damage": the same, which is damaged then): a byte goes out on
+ * descriptor 3, and one that comes back, or its end, lets it go on. It is the command
+ * that faults befall.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "switch/recover.h"
 #include "switch/switch.h"
+#include "util/error.h"
 
 #define HOLD_FD 3
 
@@ -38,12 +40,29 @@ at_phase(const MoseSwitchProgress *progress, gpointer data)
     hold();
 }
 
+/* A number that every PCI bus compares with its own (QEMU hw/pci/pci.c:vmstate_pcibus):
+ * the destination has loaded half of its devices by then. */
+static gboolean
+damage(MoseDoc *doc, GError **error)
+{
+    for (guint i = 0; i < mose_doc_n_sections(doc); i++) {
+        MoseSection *section = mose_doc_section(doc, i);
+
+        if (mose_section_has(section, "nirq"))
+            return mose_section_set(section, "nirq", 99, error);
+    }
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "no PCI bus in the stream");
+    return FALSE;
+}
+
 static gboolean
 in_stream(MoseDoc *doc, gpointer data, GError **error)
 {
-    if (strcmp(data, "stream") == 0)
+    gboolean damaged = strcmp(data, "damage") == 0;
+
+    if (damaged || strcmp(data, "stream") == 0)
         hold();
-    return TRUE;
+    return !damaged || damage(doc, error);
 }
 
 int

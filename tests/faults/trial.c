@@ -16,7 +16,7 @@
 
 #define HOLD_SECONDS 60
 #define POLL_US 3000
-#define TRIES 10
+#define TRIES 50
 #define HOLD_FD 3 /* of faulty-switch */
 
 /* About how long each phase takes, and what a copy adds, for a moment in it. */
@@ -26,7 +26,7 @@ static const struct {
 } spans[] = {
     { "prepare", 90000, 0 }, { "check", 8000, 0 },          { "move", 15000, 300000 },
     { "ram", 0, 500000 },    { "stream", 5000, 0 },         { "commit", 6000, 0 },
-    { "settle", 15000, 0 },  { TRIAL_ANY, 180000, 500000 },
+    { "settle", 6000, 0 },   { TRIAL_ANY, 180000, 500000 },
 };
 
 typedef struct TrialRun Run;
@@ -394,6 +394,22 @@ trial_begin(World *world, const char *phase)
     if (!wait_hold(run))
         fail(run, "the command ended before its phase");
     return run;
+}
+
+pid_t
+trial_pid(const TrialRun *run)
+{
+    return run->command.process->pid;
+}
+
+void
+trial_wait(const TrialRun *run)
+{
+    struct pollfd fd = { run->command.process->pidfd, POLLIN, 0 };
+
+    /* It is not reaped: its exit status is still wanted. */
+    if (poll(&fd, 1, HOLD_SECONDS * 1000) != 1)
+        fail(run, "the command does not end");
 }
 
 guint

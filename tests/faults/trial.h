@@ -48,7 +48,9 @@ gboolean trial_until_hit(World *world, const Trial *trial);
  */
 typedef struct TrialRun TrialRun;
 TrialRun *trial_begin(World *world, const char *phase);
+pid_t trial_pid(const TrialRun *run);
 void trial_let_go(const TrialRun *run);
+void trial_wait(const TrialRun *run); /* for the command's end */
 guint trial_end(TrialRun *run, int *ret_status, char **ret_said);
 
 /* The table of all trials until now, as messages. */
