@@ -161,7 +161,8 @@ mose_process_kill(const MoseProcess *process)
     return mose_process_wait(process, KILL_WAIT_MS);
 }
 
-/* Whether the thread of /proc/PID/task/@name has been stopped by a signal, or ended. */
+/* Whether the thread of /proc/PID/task/@name has been stopped, by a signal or by a
+ * debugger, or has ended. */
 static gboolean
 thread_stands_still(const char *tasks, const char *name)
 {
@@ -172,7 +173,7 @@ thread_stands_still(const char *tasks, const char *name)
     if (!g_file_get_contents(path, &text, NULL, NULL))
         return TRUE;
     rest = strrchr(text, ')');
-    return rest && rest[1] && strchr("TZX", rest[2]) != NULL;
+    return rest && rest[1] && strchr("TtZX", rest[2]) != NULL;
 }
 
 gboolean

@@ -20,6 +20,7 @@ typedef struct {
     Victim victim;
     const char *phases[6];
     guint limit_ms;
+    guint channels; /* by copy */
 } Case;
 
 static const Case cases[] = {
@@ -36,6 +37,14 @@ static const Case cases[] = {
       VICTIM_MONITOR_DESTINATION,
       { "check", "move", "stream", "commit", "settle" },
       0 },
+    { "/faults/cut/copy/source", VICTIM_STREAM_SOURCE, { "ram" }, 0, 1 },
+    { "/faults/cut/copy/destination", VICTIM_STREAM_DESTINATION, { "ram" }, 0, 1 },
+    { "/faults/cut/copy/channels/source", VICTIM_STREAM_SOURCE, { "move" }, 0, 2 },
+    { "/faults/cut/copy/channels/destination",
+      VICTIM_STREAM_DESTINATION,
+      { "move" },
+      0,
+      2 },
     { "/faults/stop/destination",
       VICTIM_STOPPED_DESTINATION,
       { "check", "stream", "commit" },
@@ -61,7 +70,8 @@ test_case(gconstpointer data)
             Trial trial = { .phase = c->phases[phase],
                             .victim = c->victim,
                             .exact = i % 2 == 0,
-                            .limit_ms = c->limit_ms };
+                            .limit_ms = c->limit_ms,
+                            .channels = c->channels };
 
             trial_until_hit(world, &trial);
         }

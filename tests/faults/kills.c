@@ -60,13 +60,14 @@ kill_source(const char *phase, guint channels)
 static void
 kill_at_random(guint n, guint channels)
 {
-    for (guint i = 0; i < n && world_begin(world); i++) {
+    for (guint i = 0; i < n; i++) {
         Trial trial = { .phase = TRIAL_ANY,
                         .victim = VICTIM_DESTINATION +
                                   world_roll(world, N_KILLED - VICTIM_DESTINATION),
                         .channels = channels };
 
-        trial_run(world, &trial);
+        if (!trial_until_hit(world, &trial))
+            return;
     }
 }
 

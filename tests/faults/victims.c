@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "qemu/command.h"
 #include "util/fd.h"
 
 /* Between two kills of one fault, at most. */
@@ -124,12 +123,15 @@ socket_path(const char *table, const char *inode)
     return NULL;
 }
 
-/* Shut the socket down that process @pid has open as @name, if its path, bound by
- * whatever way to the directory, ends with @wanted; no path for "". */
+/* Shut the socket down that process @pid has open as @name, if it is the one: a
+ * monitor's, by the path that it was accepted at, however its directory was named; or a
+ * stream's, which is one of a pair, or of a copy's channels. */
 static gboolean
-cut_one(pid_t pid, const char *name, const char *table, const char *wanted)
+cut_one(WorldProcess process, const char *name, const char *table, gboolean monitor)
 {
-    g_autofree char *link = g_strdup_printf("/proc/%d/fd/%s", (int)pid, name);
+    g_autofree char *link = g_strdup_printf("/proc/%d/fd/%s", (int)process.pid, name);
+    g_autofree char *end =
+        g_strdup_printf(monitor ? "/qmp0.%u" : "/incoming.%u", process.generation);
     g_autofree char *target = g_file_read_link(link, NULL);
     g_autofree char *path = NULL;
     g_auto(MoseFd) pidfd = MOSE_FD_NONE, fd = MOSE_FD_NONE;
@@ -138,23 +140,18 @@ cut_one(pid_t pid, const char *name, const char *table, const char *wanted)
         return FALSE;
     target[strlen(target) - 1] = '\0';
     path = socket_path(table, target + strlen("socket:["));
-    if (!path || (*wanted ? !g_str_has_suffix(path, wanted) : *path != '\0'))
+    if (!path || !(g_str_has_suffix(path, end) || (!monitor && *path == '\0')))
         return FALSE;
-    pidfd = pidfd_open(pid, 0);
+    pidfd = pidfd_open(process.pid, 0);
     fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, strtol(name, NULL, 10), 0);
     return fd >= 0 && shutdown(fd, SHUT_RDWR) == 0;
 }
 
-/* A stream's socket, one of a pair, has no path; the end of a monitor's that QEMU
- * has accepted has the path that it listens at. */
 static gboolean
 cut(World *world, const Command *command, gboolean source, gboolean monitor)
 {
     WorldProcess process = find_qemu(world, command, source);
     g_autofree char *dir = g_strdup_printf("/proc/%d/fd", (int)process.pid);
-    g_autofree char *wanted =
-        monitor ? g_strdup_printf("/qmp%d.%u", MOSE_MONITOR_SWITCH, process.generation)
-                : g_strdup("");
     g_autofree char *table = NULL;
     g_autoptr(GDir) fds = NULL;
     gboolean done = FALSE;
@@ -164,7 +161,7 @@ cut(World *world, const Command *command, gboolean source, gboolean monitor)
         !g_file_get_contents("/proc/net/unix", &table, NULL, NULL))
         return FALSE;
     while ((name = g_dir_read_name(fds)))
-        done |= cut_one(process.pid, name, table, wanted);
+        done |= cut_one(process, name, table, monitor);
     return done;
 }
 
