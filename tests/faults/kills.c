@@ -20,7 +20,9 @@ words_for(const Trial *trial)
         return NULL;
     if (strcmp(trial->phase, "prepare") == 0)
         return "did not start";
-    return strcmp(trial->phase, "stream") == 0 ? "the move failed" : "monitor";
+    return strcmp(trial->phase, "stream") == 0 || strcmp(trial->phase, "ram") == 0
+               ? "the move failed"
+               : "monitor";
 }
 
 /* All victims, 20 in all (-m slow), or every second one, from the @first. */
