@@ -85,9 +85,11 @@ test_step(void)
     if (!world_begin(world))
         return;
     for (gsize i = 0; i < G_N_ELEMENTS(phases); i++) {
-        step(phases[i], 0, HOUR);
+        step(phases[i], 0, i % 2 ? HOUR : -HOUR);
+        if (!g_test_slow())
+            continue;
         step(phases[i], HOUR, 0);
-        step(phases[i], 0, -HOUR);
+        step(phases[i], 0, i % 2 ? -HOUR : HOUR);
     }
 }
 

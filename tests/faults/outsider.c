@@ -119,7 +119,7 @@ static void
 test_hammer(gconstpointer data)
 {
     gboolean source = GPOINTER_TO_INT(data);
-    guint n = g_test_slow() ? 50 : 4, moved = 0, told = 0;
+    guint n = g_test_slow() ? 50 : 2, moved = 0, told = 0;
 
     for (guint i = 0; i < n && world_begin(world); i++) {
         Hammer h = { .generation = world_known_generation(world), .source = source };
