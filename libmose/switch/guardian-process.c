@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,10 +17,10 @@
 #include "switch/guest-dir.h"
 #include "switch/journal.h"
 #include "switch/recover.h"
-#include "switch/resume.h"
 #include "util/cgroup.h"
 #include "util/error.h"
 #include "util/fd.h"
+#include "util/json.h"
 
 /* Another command may hold the lock for as long as a switch takes. */
 #define LOCK_TRIES 100
@@ -108,6 +109,16 @@ recover(const char *name)
 
 /* --- while it lives --- */
 
+/* Whether @status is of a source that a migration has stopped. A guest that stopped of
+ * itself (a disk has failed, say) may be copied for as long as that takes. */
+static gboolean
+has_stopped_to_move(JsonObject *status)
+{
+    const char *state = mose_json_string(status, "status", "");
+
+    return strcmp(state, "finish-migrate") == 0 || strcmp(state, "postmigrate") == 0;
+}
+
 /* Whether a switch holds the guest still. A source that does not answer is at work
  * itself (it writes back its disks' caches, say): ending the command would not help. */
 static gboolean
@@ -131,7 +142,7 @@ is_still(const char *name)
     if (qmp)
         mose_qmp_set_timeout(qmp, LOOK_LIMIT_MS);
     status = qmp ? mose_qmp_query(qmp, "query-status", NULL, NULL) : NULL;
-    return status && !mose_status_is_live(status);
+    return status && has_stopped_to_move(status);
 }
 
 /* A command that was stopped by a signal between the guest's stop and the commit
@@ -180,6 +191,7 @@ wait_for_command(Guard *guard)
             mose_fd_close(guard->other);
             waitpid(-1, NULL, WNOHANG);
             guard->other = MOSE_FD_NONE;
+            guard->first = TRUE; /* also if there is no room for another one yet */
             divide(guard);
         }
         if (n == 0 && guard->other < 0)

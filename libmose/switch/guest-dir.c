@@ -235,6 +235,20 @@ mose_guest_dir_write(const char *path, const char *text, GError **error)
     return TRUE;
 }
 
+void
+mose_guest_dir_tidy(const char *dir)
+{
+    g_autoptr(GDir) list = g_dir_open(dir, 0, NULL);
+    const char *name;
+
+    while (list && (name = g_dir_read_name(list))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        if (g_str_has_suffix(name, ".new"))
+            unlink(path);
+    }
+}
+
 gboolean
 mose_guest_dir_clear(const char *dir, GError **error)
 {

@@ -21,6 +21,9 @@ char *mose_guest_dir_read(const char *path, GError **error);
 /* Replace @path by @text in one step. RESOURCES when the disk is full. */
 gboolean mose_guest_dir_write(const char *path, const char *text, GError **error);
 
+/* Remove what mose_guest_dir_write() left in a MOSE that died. The guest is locked. */
+void mose_guest_dir_tidy(const char *dir);
+
 /* Remove all files but the lock; remove the directory itself too. */
 gboolean mose_guest_dir_clear(const char *dir, GError **error);
 gboolean mose_guest_dir_remove(const char *dir, GError **error);

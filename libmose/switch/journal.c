@@ -34,17 +34,23 @@ journal_path(const char *dir)
     return g_build_filename(dir, "journal", NULL);
 }
 
-static gboolean
-write_entry(MoseJournal *journal, GError **error)
+static char *
+entry_line(const MoseJournalEntry *entry)
 {
-    const MoseJournalEntry *entry = &journal->entry;
     g_autoptr(JsonObject) object = mose_json_object(
         "phase", "s", phase_names[entry->phase], "generation", "i",
         (gint64)entry->generation, "source", "i", (gint64)entry->source, "side", "s",
         mose_side_name(entry->side), "was-running", "b", entry->was_running, "time-us",
         "i", g_get_real_time(), NULL);
     g_autofree char *text = mose_json_text(object, FALSE);
-    g_autofree char *line = g_strconcat(text, "\n", NULL);
+
+    return g_strconcat(text, "\n", NULL);
+}
+
+static gboolean
+write_entry(MoseJournal *journal, GError **error)
+{
+    g_autofree char *line = entry_line(&journal->entry);
 
     if (mose_fd_write_all(journal->fd, line, strlen(line), journal->path, error)) {
         journal->size += strlen(line);
@@ -93,6 +99,15 @@ mose_journal_advance(MoseJournal *journal, MosePhase phase, GError **error)
         return TRUE;
     journal->entry.phase = before;
     return FALSE;
+}
+
+gboolean
+mose_journal_rewrite(const char *dir, const MoseJournalEntry *entry, GError **error)
+{
+    g_autofree char *path = journal_path(dir);
+    g_autofree char *line = entry_line(entry);
+
+    return mose_guest_dir_write(path, line, error);
 }
 
 gboolean

@@ -46,6 +46,10 @@ void mose_journal_set_running(MoseJournal *journal, gboolean was_running);
 /* Write that @phase has been reached. After TRUE any later reader knows. */
 gboolean mose_journal_advance(MoseJournal *journal, MosePhase phase, GError **error);
 
+/* Replace the journal of a MOSE that died by @entry alone. */
+gboolean mose_journal_rewrite(const char *dir, const MoseJournalEntry *entry,
+                              GError **error);
+
 /* Nothing is under way any more. */
 gboolean mose_journal_end(const char *dir, GError **error);
 

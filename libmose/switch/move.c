@@ -162,6 +162,9 @@ mose_move_begin(MoseMove *move, GError **error)
         return FALSE;
     entry.generation = ++guest->generations;
     entry.was_running = move->was_running;
+    /* Before anything has this number: it is not used again, whatever becomes of us. */
+    if (!mose_guest_save(guest, error))
+        return FALSE;
     move->guardian = mose_guardian_start(guest, error);
     if (!move->guardian)
         return FALSE;

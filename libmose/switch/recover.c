@@ -8,6 +8,7 @@
 #include "switch/debug.h"
 #include "switch/disks.h"
 #include "switch/generation.h"
+#include "switch/guest-dir.h"
 #include "switch/journal.h"
 #include "switch/launch.h"
 #include "switch/plug.h"
@@ -74,19 +75,46 @@ settle(MoseGuest *guest, const MoseJournalEntry *entry, MoseQmp *qmp, GError **e
     return line && mose_launch_settle(qmp, line, error);
 }
 
+/* Whether the destination has loaded the guest and not run it yet (QEMU
+ * migration/migration.c:process_incoming_migration_bh). One that stands still for
+ * another reason has run, and stopped of itself. */
+static gboolean
+is_fresh(MoseQmp *qmp, gboolean *ret, GError **error)
+{
+    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
+    const char *state = status ? mose_json_string(status, "status", "") : "";
+
+    *ret = strcmp(state, "paused") == 0 || strcmp(state, "inmigrate") == 0;
+    return status != NULL;
+}
+
 /* Let the destination run; *@ret_refused when QEMU would not, and it has not. */
 static gboolean
 run_destination(MoseQmp *qmp, gboolean *ret_refused, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    gboolean running = TRUE;
+    gboolean fresh;
 
-    if (mose_qmp_run(qmp, "cont", NULL, &cause))
+    if (!is_fresh(qmp, &fresh, error))
+        return FALSE;
+    if (!fresh || mose_qmp_run(qmp, "cont", NULL, &cause))
         return TRUE;
     *ret_refused = g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_QMP) &&
-                   mose_query_is_live(qmp, &running, NULL) && !running;
+                   is_fresh(qmp, &fresh, NULL) && fresh;
     g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
+}
+
+/* The destination would not run: back to the source. The journal says so before the
+ * destination is ended, or a death in between would make it look like one that has
+ * had the guest and is gone. */
+static gboolean
+take_back(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+{
+    MoseJournalEntry back = *entry;
+
+    back.phase = MOSE_PHASE_MOVE;
+    return mose_journal_rewrite(guest->dir, &back, error) && undo(guest, entry, error);
 }
 
 static void
@@ -148,7 +176,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
         if (!refused || old == entry->generation || !source)
             return FALSE;
         g_clear_error(error);
-        return undo(guest, entry, error);
+        return take_back(guest, entry, error);
     }
     /* guest.json may name the destination already. */
     if (old != entry->generation && !end_source(source, error))
@@ -219,6 +247,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     gboolean committed, finished;
 
     *ret = MOSE_RECOVERED_NOTHING;
+    mose_guest_dir_tidy(guest->dir);
     if (!mose_debug_recover(guest, error))
         return FALSE;
     if (!mose_journal_read(guest->dir, &entry, &cause)) {

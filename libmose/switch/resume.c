@@ -19,17 +19,6 @@ mose_status_is_live(JsonObject *status)
            strcmp(mose_json_string(status, "status", ""), "suspended") == 0;
 }
 
-gboolean
-mose_query_is_live(MoseQmp *qmp, gboolean *ret, GError **error)
-{
-    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, error);
-
-    if (!status)
-        return FALSE;
-    *ret = mose_status_is_live(status);
-    return TRUE;
-}
-
 /* Wait until no migration is under way at the source. One that has "completed" may
  * not have left the state "finish-migrate" yet, in which `cont` is refused. */
 static gboolean
@@ -85,20 +74,44 @@ cont(MoseQmp *source, GError **error)
     }
 }
 
+/* Whether the guest stopped of itself. Some of these states QEMU leaves by a reset only
+ * (system/runstate.c:runstate_needs_reset); and none is for us to end. */
+static gboolean
+stopped_itself(const char *state)
+{
+    static const char *const own[] = { "guest-panicked", "internal-error", "io-error",
+                                       "shutdown",       "watchdog",       NULL };
+
+    return g_strv_contains(own, state);
+}
+
+/* Whether it is to be told to run: it does not, and a migration, or somebody, has
+ * stopped it. */
+static gboolean
+is_to_run(MoseQmp *source, gboolean *ret, GError **error)
+{
+    g_autoptr(JsonObject) status = mose_qmp_query(source, "query-status", NULL, error);
+
+    *ret = status && !mose_status_is_live(status) &&
+           !stopped_itself(mose_json_string(status, "status", ""));
+    return status != NULL;
+}
+
 gboolean
 mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
 {
-    gboolean running = FALSE;
+    gboolean stands = FALSE;
 
     if (!mose_qmp_run(source, "migrate_cancel", NULL, error) ||
-        !wait_for_end(source, error) || !mose_query_is_live(source, &running, error))
+        !wait_for_end(source, error) || !is_to_run(source, &stands, error))
         return FALSE;
-    if (running || !was_running)
+    if (!stands || !was_running)
         return TRUE;
-    if (!cont(source, error) || !mose_query_is_live(source, &running, error))
+    /* Then it may stop of itself. */
+    if (!cont(source, error) || !is_to_run(source, &stands, error))
         return FALSE;
-    if (!running)
+    if (stands)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the source does not run although it was told to");
-    return running;
+    return !stands;
 }

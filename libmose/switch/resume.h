@@ -9,12 +9,10 @@
  */
 gboolean mose_status_is_live(JsonObject *status);
 
-/* The same of the QEMU behind @qmp. */
-gboolean mose_query_is_live(MoseQmp *qmp, gboolean *ret, GError **error);
-
 /*
  * Make the source run again (if it is to) after a move that did not happen: cancel
  * what is under way, wait for its end, `cont`. The destination has run nothing of the
- * guest, and its memory was either mapped and not written or a copy.
+ * guest, and its memory was either mapped and not written or a copy. A guest that has
+ * stopped of itself (it has shut down, a disk has failed) stays so.
  */
 gboolean mose_resume_source(MoseQmp *source, gboolean was_running, GError **error);

@@ -3,6 +3,8 @@
  * What QEMU 10.0.2 answers to the commands that MOSE uses (recorded with -M pc,
  * shortened), for the state that the process is in.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fakeqemu/fakeqemu.h"
@@ -265,8 +267,17 @@ fake_answer(FakeQemu *qemu, FakeClient *client, const char *command,
         return failure(act->text);
     if (strcmp(act->what, "say") == 0)
         return g_strdup(act->text);
+    if (strcmp(act->what, "tell") == 0) {
+        fake_event(qemu, act->text, NULL);
+        return by_state(qemu, client, command, arguments);
+    }
     if (strcmp(act->what, "swallow") == 0 || strcmp(act->what, "do-close") == 0)
         g_free(by_state(qemu, client, command, arguments));
+    if (strcmp(act->what, "do-exit") == 0) {
+        g_free(by_state(qemu, client, command, arguments));
+        fprintf(stderr, "fakeqemu: %s\n", act->text);
+        exit(1);
+    }
     *ret_close = strcmp(act->what, "close") == 0 || strcmp(act->what, "do-close") == 0;
     return NULL;
 }

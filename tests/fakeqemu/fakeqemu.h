@@ -22,9 +22,11 @@
  *   POINT close            close the monitor, or the migration socket
  *   POINT fail TEXT        a QMP error; the migration fails for that reason
  *   POINT say TEXT         answer TEXT (JSON)
+ *   POINT tell EVENT       send an event first
  *   POINT ignore           do nothing, and never answer
  *   POINT swallow          do it, and never answer
  *   POINT do-close         do it, and close the monitor
+ *   POINT do-exit TEXT     do it, and exit as above
  * where POINT is `start`, a QMP command, `#N` (the Nth command of a connection to
  * the first monitor, counted from 1; written down as well), `send` (half of the stream
  * has been sent) or `load` (the first bytes have come).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The switch between two processes that only look like QEMU, where it happens, and
- * guests that end. What is undone: switch-undone.c.
+ * guests that end. What is undone: switch-undone.c, switch-recover.c.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -95,7 +95,7 @@ test_there_already(void)
     stage_end(&stage);
 }
 
-/* Once it was told to run, a destination that dies has had the guest. */
+/* Once it has run, a destination that dies has had the guest. */
 static void
 test_lost_after_commit(void)
 {
@@ -105,7 +105,7 @@ test_lost_after_commit(void)
 
     stage_begin(&stage, NULL);
     first = stage.guest->pid;
-    stage_write(&stage, "pid.2.script", "cont exit Aborted", -1);
+    stage_write(&stage, "pid.2.script", "cont do-exit Aborted", -1);
     g_assert_false(stage_switch(&stage, MOSE_SIDE_EMULATOR, &error));
     assert_says(error, MOSE_ERROR_CLOSED,
                 "the guest was given to the emulator, which has ended: cont: ");
@@ -294,15 +294,6 @@ test_start_fails(void)
 
 /* --- a guest that has ended --- */
 
-static void
-kill_guest(const Stage *stage)
-{
-    g_autoptr(MoseProcess) process = mose_guest_process(stage->guest, NULL);
-
-    g_assert_nonnull(process);
-    g_assert_true(mose_process_kill(process));
-}
-
 /* Its end is on the timeline, once, with its last words; a switch is refused. */
 static void
 test_ended(void)
@@ -341,91 +332,6 @@ test_ended(void)
     stage_end(&stage);
 }
 
-/* --- what a command that was killed has left --- */
-
-static const char *const socket_options[] = {
-    "-m", "4M", "-serial", "unix:console,server=on,wait=off", NULL,
-};
-
-/* A guest whose switch to generation 2 was left in @phase, the user's socket bound. */
-static char *
-leave_switch(Stage *stage, MosePhase phase)
-{
-    MoseJournalEntry entry = { phase, 2, 1, MOSE_SIDE_EMULATOR, TRUE };
-    g_autoptr(GError) error = NULL;
-    g_autoptr(MoseJournal) journal = NULL;
-    char *bound;
-
-    stage_begin_with(stage, NULL, socket_options);
-    g_free(stage->guest->spec->cwd);
-    stage->guest->spec->cwd = g_strdup(stage->fake);
-    bound = g_build_filename(stage->fake, "console.mose-2", NULL);
-    stage_write(stage, "console.mose-2", "", 0);
-    journal = mose_journal_begin(stage->guest->dir, &entry, &error);
-    g_assert_no_error(error);
-    return bound;
-}
-
-static void
-test_undone(void)
-{
-    g_autoptr(GError) error = NULL;
-    MoseRecovered recovered;
-    Stage stage;
-    g_autofree char *bound = leave_switch(&stage, MOSE_PHASE_PREPARE);
-
-    mose_recover(stage.guest, &recovered, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint(recovered, ==, MOSE_RECOVERED_UNDONE);
-    g_assert_false(g_file_test(bound, G_FILE_TEST_EXISTS));
-    g_assert_true(stage_guest_runs(&stage));
-    stage_assert_no_journal(&stage);
-    stage_assert_nothing_left(&stage, 2);
-    stage_last_event(&stage, "undone-after-death", "event");
-    stage_end(&stage);
-}
-
-/* The guest has died as well: that is no reason to keep the switch's remains. */
-static void
-test_undone_ended(void)
-{
-    g_autoptr(GError) error = NULL;
-    MoseRecovered recovered;
-    Stage stage;
-    g_autofree char *bound = leave_switch(&stage, MOSE_PHASE_MOVE);
-
-    kill_guest(&stage);
-    mose_recover(stage.guest, &recovered, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint(recovered, ==, MOSE_RECOVERED_UNDONE);
-    g_assert_false(g_file_test(bound, G_FILE_TEST_EXISTS));
-    stage_assert_no_journal(&stage);
-    stage_last_event(&stage, "ended", "event");
-    stage_end(&stage);
-}
-
-/* After the commit the source must not run again, though nobody else is left. */
-static void
-test_committed_ended(void)
-{
-    g_autoptr(GError) error = NULL;
-    MoseRecovered recovered;
-    Stage stage;
-    pid_t first;
-    g_autofree char *bound = leave_switch(&stage, MOSE_PHASE_COMMIT);
-
-    first = stage.guest->pid;
-    mose_recover(stage.guest, &recovered, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint(recovered, ==, MOSE_RECOVERED_FINISHED);
-    g_assert_cmpuint(mose_process_start_time(first), ==, 0);
-    g_assert_cmpint(stage.guest->side, ==, MOSE_SIDE_EMULATOR);
-    stage_assert_no_journal(&stage);
-    stage_last_event(&stage, "ended", "event");
-    stage_end(&stage);
-    unlink(bound);
-}
-
 /* A feature that the guest can do without is no reason to refuse. */
 static void
 test_bearable_loss(void)
@@ -456,8 +362,5 @@ main(int argc, char **argv)
     g_test_add_func("/fake-switch/source-dies", test_source_dies);
     g_test_add_func("/fake-switch/start-fails", test_start_fails);
     g_test_add_func("/fake-switch/ended", test_ended);
-    g_test_add_func("/fake-switch/undone/socket", test_undone);
-    g_test_add_func("/fake-switch/undone/ended", test_undone_ended);
-    g_test_add_func("/fake-switch/committed/ended", test_committed_ended);
     return g_test_run();
 }
