@@ -6,6 +6,7 @@
 #include "switch/move.h"
 #include "switch/resume.h"
 #include "util/error.h"
+#include "util/fd.h"
 #include "util/json.h"
 
 #define RESUME_TIMEOUT_MS 5000
@@ -22,6 +23,26 @@ is_running(MoseQmp *qmp, gboolean *ret, GError **error)
 
     *ret = mose_json_bool(status, "running", FALSE);
     return status != NULL;
+}
+
+/*
+ * Whether the guest asked for a reset in its last moment: the source's main loop does
+ * that after the stop (QEMU system/runstate.c:main_loop_should_exit), the destination
+ * knows nothing of it, and the guest would wait for it for ever.
+ */
+static gboolean
+was_reset(MoseMove *move, GError **error)
+{
+    gboolean after = FALSE;
+    MoseQmpEvent event;
+
+    while (mose_qmp_take_event(move->source_qmp, "RESET", &event))
+        after |= move->stop_stamp_us && event.time_us >= move->stop_stamp_us;
+    if (after)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the guest was reset in the moment at which it was to move; it "
+                    "starts anew where it is");
+    return after;
 }
 
 /*
@@ -47,7 +68,7 @@ source_stands_still(MoseMove *move, GError **error)
                     "the source runs where it should stand still; somebody else has "
                     "told it to%s",
                     move->early ? ", and the destination, too" : "");
-    return !source;
+    return !source && (move->early || !was_reset(move, error));
 }
 
 /*
@@ -100,6 +121,29 @@ note_early(MoseMove *move)
 }
 
 /*
+ * Whether the destination died before it ran. It sends RESUME before anything in it
+ * runs (system/cpus.c:vm_prepare_start), straight into its socket, so that it arrives
+ * whatever becomes of the sender; its monitor was read to the end (CLOSED).
+ */
+static gboolean
+died_unrun(MoseMove *move, gboolean answered, const GError *cause)
+{
+    return !answered && g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_CLOSED) &&
+           !mose_qmp_take_event(move->destination->qmp, "RESUME", NULL) &&
+           mose_journal_advance(move->journal, MOSE_PHASE_MOVE, NULL);
+}
+
+static void
+explain_death(const MoseMove *move, GError **error)
+{
+    g_autofree char *said = mose_log_said(move->destination->log);
+
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED,
+                "the destination ended before it ran the guest%s%s",
+                *said ? "; it said: " : "", said);
+}
+
+/*
  * Let the destination run. FALSE: it did not, and the guest is the source's again;
  * or it has not said so, and lives (a disk that takes long to open): then the source
  * must not be ended yet, and who has the guest is for recovery to find out. One that
@@ -110,10 +154,10 @@ resume(MoseMove *move, GError **error)
 {
     MoseQmpEvent event;
     g_autoptr(GError) cause = NULL;
+    gboolean answered = mose_qmp_run(move->destination->qmp, "cont", NULL, &cause);
 
-    if (mose_qmp_run(move->destination->qmp, "cont", NULL, &cause) &&
-        mose_qmp_wait_event(move->destination->qmp, "RESUME", RESUME_TIMEOUT_MS, -1,
-                            &event, &cause)) {
+    if (answered && mose_qmp_wait_event(move->destination->qmp, "RESUME",
+                                        RESUME_TIMEOUT_MS, -1, &event, &cause)) {
         move->resume_us = mose_move_event_us(&event);
         return TRUE;
     }
@@ -122,6 +166,10 @@ resume(MoseMove *move, GError **error)
         return FALSE;
     }
     if (mose_process_wait(move->destination->process, LAST_WORDS_MS)) {
+        if (died_unrun(move, answered, cause)) {
+            explain_death(move, error);
+            return FALSE;
+        }
         move->late = g_steal_pointer(&cause);
         return TRUE;
     }
@@ -237,6 +285,28 @@ add_words(GError **error, const char *between, const GError *trouble)
     (*error)->message = g_steal_pointer(&text);
 }
 
+/* A monitor whose answer did not come in time, or that was cut, is of no more use: its
+ * next answer might be that one. Then once more, on a new connection. */
+static gboolean
+resume_source(MoseMove *move, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    mose_move_limit(move, move->source_qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
+    if (mose_resume_source(move->source_qmp, move->was_running, &cause))
+        return TRUE;
+    if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_CLOSED)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    g_clear_pointer(&move->source_qmp, mose_qmp_free);
+    move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
+    if (!move->source_qmp)
+        return FALSE;
+    mose_move_limit(move, move->source_qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
+    return mose_resume_source(move->source_qmp, move->was_running, error);
+}
+
 /* Make the source run again. FALSE: somebody else has to try. */
 static gboolean
 return_to_source(MoseMove *move, GError **error)
@@ -246,7 +316,7 @@ return_to_source(MoseMove *move, GError **error)
     if (!move->touched_source)
         return TRUE;
     mose_process_thaw(move->source);
-    if (mose_resume_source(move->source_qmp, move->was_running, &trouble)) {
+    if (resume_source(move, &trouble)) {
         if (move->stop_us)
             move->guest->clock.late_ns +=
                 (g_get_monotonic_time() - move->stop_us) * 1000;
@@ -269,6 +339,8 @@ mose_move_undo(MoseMove *move, GError **error)
     g_autoptr(GError) trouble = NULL;
 
     g_clear_pointer(&move->relay, mose_relay_free);
+    /* Channels of the source that wait for it would keep its migration from its end. */
+    mose_fd_close(mose_fd_steal(&move->listener));
     if (move->uncertain) {
         g_clear_pointer(&move->guardian, mose_guardian_leave);
         return;

@@ -43,12 +43,21 @@ grant_downtime(MoseMove *move, GError **error)
                         error);
 }
 
+static JsonObject *
+ask(MoseMove *move, GError **error)
+{
+    /* It does not answer while it sends the rest, the guest standing still: that may
+     * take longer than was granted, which is a guess of QEMU's. */
+    mose_move_limit(move, move->source_qmp,
+                    MOSE_MOVE_QMP_TIMEOUT_MS + 2 * (int)move->copied.downtime_ms);
+    return mose_qmp_query(move->source_qmp, "query-migrate", NULL, error);
+}
+
 /* One more look at the source's figures (QEMU qapi/migration.json:MigrationInfo). */
 static gboolean
 look(MoseMove *move, GError **error)
 {
-    g_autoptr(JsonObject) info =
-        mose_qmp_query(move->source_qmp, "query-migrate", NULL, error);
+    g_autoptr(JsonObject) info = ask(move, error);
     JsonObject *ram = info ? mose_json_child(info, "ram") : NULL;
     MoseSwitchProgress *copied = &move->copied;
     guint64 sent = mose_json_int(ram, "transferred", 0);

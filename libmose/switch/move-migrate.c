@@ -50,6 +50,7 @@ note_stop(MoseMove *move, GError **error)
         return FALSE;
     g_mutex_lock(&move->stop_lock);
     move->stop_us = mose_move_event_us(&event);
+    move->stop_stamp_us = event.time_us;
     move->stopped_seen = TRUE;
     g_cond_signal(&move->stop_cond);
     g_mutex_unlock(&move->stop_lock);
@@ -95,8 +96,10 @@ mose_move_migrate(MoseMove *move, GError **error)
         ;
     move->touched_source = TRUE;
     move->moved_us = g_get_monotonic_time();
-    if (!mose_move_send(move, error))
+    if (!mose_move_send(move, error)) {
+        mose_move_interrupted(move, error);
         return FALSE;
+    }
     if ((move->was_running && !note_stop(move, error)) ||
         !wait_for_source(move, error) || !wait_for_destination(move, error))
         return mose_move_explain(move, error);

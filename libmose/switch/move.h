@@ -52,11 +52,12 @@ typedef struct {
     char *own_state;       /* it stopped of itself meanwhile: QEMU's name for why */
 
     /* All of CLOCK_MONOTONIC, which nobody sets; 0 if not reached. */
-    gint64 stop_us;      /* the source's STOP, */
-    gint64 resume_us;    /* the destination's RESUME, */
-    gint64 rewritten_us; /* when the rules ran, */
-    gint64 due_us;       /* when the guest is to resume by its clocks, */
-    gint64 ready_us;     /* and when it could have */
+    gint64 stop_us;       /* the source's STOP, */
+    gint64 stop_stamp_us; /* the same by the clock that QEMU stamps events with */
+    gint64 resume_us;     /* the destination's RESUME, */
+    gint64 rewritten_us;  /* when the rules ran, */
+    gint64 due_us;        /* when the guest is to resume by its clocks, */
+    gint64 ready_us;      /* and when it could have */
     gint64 begun_us, launched_us, moved_us, committed_us;
 
     gboolean copy;             /* memory goes through sockets */
