@@ -54,12 +54,20 @@ was_reset(MoseMove *move, GError **error)
 static gboolean
 source_stands_still(MoseMove *move, GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     gboolean source;
 
     mose_move_limit(move, move->source_qmp, MOSE_MOVE_STILL_TIMEOUT_MS);
-    if (!is_running(move->destination->qmp, &move->early, error) ||
-        !is_running(move->source_qmp, &source, error))
+    if (!is_running(move->destination->qmp, &move->early, error))
         return FALSE;
+    /* The destination has all of the guest: it can do without a source that has died.
+     */
+    if (!is_running(move->source_qmp, &source, &cause)) {
+        if (mose_process_wait(move->source, LAST_WORDS_MS))
+            return TRUE;
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
     /* Of earlier times. */
     while (mose_qmp_take_event(move->source_qmp, "RESUME", NULL))
         ;
@@ -79,12 +87,12 @@ source_stands_still(MoseMove *move, GError **error)
 static gboolean
 freeze_source(MoseMove *move, GError **error)
 {
-    if (!mose_process_freeze(move->source)) {
+    if (!mose_process_freeze(move->source) && mose_process_alive(move->source)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the source (pid %d) cannot be held still", (int)move->source->pid);
         return FALSE;
     }
-    if (mose_qmp_is_quiet(move->source_qmp) ||
+    if (!mose_process_alive(move->source) || mose_qmp_is_quiet(move->source_qmp) ||
         !mose_qmp_wait_event(move->source_qmp, "RESUME", LAST_EVENTS_MS, -1, NULL,
                              NULL))
         return TRUE;

@@ -117,18 +117,24 @@ test_random_copy(void)
     kill_at_random(g_test_slow() ? 100 : 1, 2);
 }
 
-/* The source's death is the guest's, until the commit: each time one has to be
- * started anew. */
+/* The source's death is the guest's, until the destination has all of it: each time
+ * one has to be started anew. */
 static void
 test_source(void)
 {
-    static const char *const phases[] = { "move", "prepare", "check", "stream",
-                                          "commit" };
+    static const char *const phases[] = { "move", "prepare", "check", "stream" };
 
     for (gsize i = 0; i < (g_test_slow() ? G_N_ELEMENTS(phases) : 1); i++)
         kill_source(phases[i], 0);
     if (g_test_slow())
         kill_source("ram", 1);
+}
+
+static void
+test_source_late(void)
+{
+    kill_source("commit", 0);
+    kill_source("commit", 2);
 }
 
 int
@@ -144,6 +150,7 @@ main(int argc, char **argv)
     g_test_add_func("/faults/kill/random", test_random);
     g_test_add_func("/faults/kill/copy/random", test_random_copy);
     g_test_add_func("/faults/kill/source", test_source);
+    g_test_add_func("/faults/kill/source-late", test_source_late);
     ret = vm_run_tests();
     trial_print_table();
     world_free(world);

@@ -293,8 +293,12 @@ check_owner(const Run *run, guint generation)
     if (generation == 0 && trial->victim != VICTIM_SOURCE &&
         trial->victim != VICTIM_DESTINATION)
         fail(run, "the guest has ended");
+    if (generation == 0 && trial->victim == VICTIM_SOURCE &&
+        strcmp(trial->phase, "commit") == 0)
+        fail(run, "the destination had all of the guest");
     if (generation != 0 && before && trial->victim < N_KILLED &&
-        trial->victim != VICTIM_GUARDIAN && generation != run->command.source)
+        trial->victim != VICTIM_GUARDIAN && trial->victim != VICTIM_SOURCE &&
+        generation != run->command.source)
         fail(run, "it was committed all the same");
 }
 
