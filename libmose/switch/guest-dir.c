@@ -249,6 +249,17 @@ mose_guest_dir_tidy(const char *dir)
     }
 }
 
+static gboolean
+remove_file(const char *dir, const char *name, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+
+    if (unlink(path) == 0 || errno == ENOENT)
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot remove %s", path);
+    return FALSE;
+}
+
 gboolean
 mose_guest_dir_clear(const char *dir, GError **error)
 {
@@ -257,15 +268,12 @@ mose_guest_dir_clear(const char *dir, GError **error)
 
     if (!list)
         return FALSE;
-    while ((name = g_dir_read_name(list))) {
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-
-        if (strcmp(name, "lock") != 0 && unlink(path) < 0 && errno != ENOENT) {
-            mose_error_set_errno(error, errno, "cannot remove %s", path);
+    while ((name = g_dir_read_name(list)))
+        if (strcmp(name, "lock") != 0 && strcmp(name, "guest.json") != 0 &&
+            !remove_file(dir, name, error))
             return FALSE;
-        }
-    }
-    return TRUE;
+    /* The last one: while there is something to clear away there is a guest to stop. */
+    return remove_file(dir, "guest.json", error);
 }
 
 gboolean

@@ -293,8 +293,8 @@ add_words(GError **error, const char *between, const GError *trouble)
     (*error)->message = g_steal_pointer(&text);
 }
 
-/* A monitor whose answer did not come in time, or that was cut, is of no more use: its
- * next answer might be that one. Then once more, on a new connection. */
+/* A monitor whose answer did not come in time, or that was cut, is of no more use, nor
+ * is another connection to it: that late answer would come there. So another one. */
 static gboolean
 resume_source(MoseMove *move, GError **error)
 {
@@ -308,7 +308,7 @@ resume_source(MoseMove *move, GError **error)
         return FALSE;
     }
     g_clear_pointer(&move->source_qmp, mose_qmp_free);
-    move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
+    move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_GUARDIAN, error);
     if (!move->source_qmp)
         return FALSE;
     mose_move_limit(move, move->source_qmp, MOSE_MOVE_QMP_TIMEOUT_MS);

@@ -412,6 +412,23 @@ test_long_runtime_dir(void)
     remove_all(parent);
 }
 
+/* A removal that is broken off leaves a guest that can be stopped, not files alone. */
+static void
+test_removed_in_part(void)
+{
+    MoseGuest *guest = make_guest("g");
+    g_autofree char *json = g_build_filename(guest->dir, "guest.json", NULL);
+    g_autofree char *stuck = g_build_filename(guest->dir, "stuck", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(mkdir(stuck, 0700), ==, 0);
+    g_assert_false(mose_guest_remove(guest, &error));
+    assert_says(error, MOSE_ERROR_FAILED, "stuck: Is a directory");
+    g_assert_true(g_file_test(json, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(rmdir(stuck), ==, 0);
+    remove_guest(guest);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -433,6 +450,7 @@ main(int argc, char **argv)
     g_test_add_func("/guest/bad-state", test_bad_state);
     g_test_add_func("/guest/guest-dir-checked", test_guest_dir_checked);
     g_test_add_func("/guest/timeline", test_timeline);
+    g_test_add_func("/guest/removed-in-part", test_removed_in_part);
     g_test_add_func("/guest/long-runtime-dir", test_long_runtime_dir);
     ret = g_test_run();
     remove_all(top);
