@@ -15,6 +15,8 @@
 #include "switch/switch.h"
 #include "util/json.h"
 
+#define TRIES 3
+
 typedef gboolean (*Tamper)(MoseDoc *doc, gpointer data, GError **error);
 
 static gboolean
@@ -188,18 +190,35 @@ leave_tick_pending(MoseDoc *doc, gpointer data, GError **error)
     return TRUE;
 }
 
-/* Whether the guest's loop goes on printing. Nobody speaks to the guest
- * meanwhile: any other interrupt would deliver the pending one as well. */
+/* Whether the guest's loop goes on printing, beyond the line that it is at. */
 static gboolean
 ticks(const VmGuest *guest)
 {
     gint64 deadline = g_get_monotonic_time() + 6 * G_USEC_PER_SEC;
     GStatBuf before, now;
 
+    g_usleep(G_USEC_PER_SEC);
     g_assert_cmpint(g_stat(guest->console, &before), ==, 0);
     while (g_get_monotonic_time() < deadline) {
         g_usleep(50000);
         if (g_stat(guest->console, &now) == 0 && now.st_size > before.st_size)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether it stops in a switch without the rule. Any other interrupt (the console's,
+ * if the guest was printing just then) delivers the pending one as well: then once
+ * more. */
+static gboolean
+stops_without(const VmGuest *guest, const char *rule, Tamper tamper)
+{
+    for (int i = 0; i < TRIES; i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_true(go(guest, tamper, rule, &error));
+        g_assert_no_error(error);
+        if (!ticks(guest))
             return TRUE;
     }
     return FALSE;
@@ -223,9 +242,7 @@ check_ticks(const char *rule, Tamper tamper)
     g_assert_true(go(guest, tamper, NULL, &error));
     g_assert_no_error(error);
     g_assert_true(ticks(guest));
-    g_assert_true(go(guest, tamper, rule, &error));
-    g_assert_no_error(error);
-    g_assert_false(ticks(guest));
+    g_assert_true(stops_without(guest, rule, tamper));
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 
