@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/vm.h"
+#include "qemu/command.h"
 #include "stream/rules/list.h"
 #include "switch/generation.h"
 #include "switch/recover.h"
@@ -287,11 +288,23 @@ say_debug(MoseDoc *doc, gpointer data, GError **error)
 }
 
 static void
+let_run(const VmGuest *guest)
+{
+    g_autoptr(MoseGuest) opened = mose_guest_open(guest->name, MOSE_GUEST_LOOK, NULL);
+    g_autoptr(MoseQmp) qmp = mose_guest_connect(opened, MOSE_MONITOR_QUERY, NULL);
+    g_autoptr(GError) error = NULL;
+
+    mose_qmp_run(qmp, "cont", NULL, &error);
+    g_assert_no_error(error);
+}
+
+static void
 test_globalstate(void)
 {
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonObject) page = NULL, after = NULL;
+    g_autofree char *state = NULL;
 
     if (cannot_run())
         return;
@@ -303,6 +316,10 @@ test_globalstate(void)
     page = vm_assert_healthy(guest); /* where it was */
     g_assert_true(go(guest, say_debug, NULL, &error));
     g_assert_no_error(error);
+    /* It is not MOSE's to let it run on. */
+    state = vm_state(guest);
+    g_assert_cmpstr(state, ==, "paused");
+    let_run(guest);
     after = vm_assert_healthy(guest);
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
