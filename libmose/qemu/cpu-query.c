@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "qemu/qmp.h"
 #include "util/error.h"
@@ -26,10 +27,13 @@ struct MoseCpuQuery {
     MoseQmp *qmp;
 };
 
+/* @data is the parent's pid: it may have died before this was asked for. */
 static void
 die_with_parent(gpointer data)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != GPOINTER_TO_INT(data))
+        raise(SIGKILL);
 }
 
 static GSubprocess *
@@ -40,7 +44,8 @@ spawn(const char *qemu, const char *accel, int monitor, GError **error)
     g_autoptr(GError) why = NULL;
     GSubprocess *process;
 
-    g_subprocess_launcher_set_child_setup(launcher, die_with_parent, NULL, NULL);
+    g_subprocess_launcher_set_child_setup(launcher, die_with_parent,
+                                          GINT_TO_POINTER(getpid()), NULL);
     g_subprocess_launcher_take_fd(launcher, monitor, MONITOR_FD);
     process = g_subprocess_launcher_spawn(
         launcher, &why, qemu, "-machine", "none", "-accel", accel, "-nodefaults",
