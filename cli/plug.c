@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
-#include "switch/plug.h"
+#include "guest/plug.h"
 #include "switch/recover.h"
 #include "util/error.h"
 #include "util/json.h"

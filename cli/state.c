@@ -4,8 +4,8 @@
 
 #include "qemu/command.h"
 #include "switch/debug.h"
-#include "switch/journal.h"
-#include "switch/plug.h"
+#include "guest/journal.h"
+#include "guest/plug.h"
 #include "switch/recover.h"
 #include "util/error.h"
 #include "util/json.h"

@@ -2,7 +2,7 @@
 /* A guest's state as `list` and `status` show it. */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef struct {
     char *name;

@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/state.h"
-#include "switch/disks.h"
+#include "guest/disks.h"
 #include "util/error.h"
 #include "util/json.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "switch/disks.h"
+#include "guest/disks.h"
 #include "switch/recover.h"
 #include "switch/start.h"
 #include "util/json.h"

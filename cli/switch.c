@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/state.h"
-#include "switch/disks.h"
+#include "guest/disks.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/error.h"

@@ -4,7 +4,7 @@
  *
  * Which disks there are is asked of QEMU (query-block) and not read from its options:
  * so it does not matter how a disk was spelled, -drive, -blockdev or plugged in. Making
- * overlays, and putting them back into the images: switch/disks.h.
+ * overlays, and putting them back into the images: guest/disks.h.
  */
 #pragma once
 

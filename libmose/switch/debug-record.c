@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "switch/guest-dir.h"
+#include "guest/guest-dir.h"
 #include "util/error.h"
 #include "util/json.h"
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "qemu/gdb.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef struct {
     guint generation;     /* of the process that is debugged */

@@ -26,7 +26,7 @@
 #pragma once
 
 #include "qemu/gdb.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef struct MoseDebug MoseDebug;
 

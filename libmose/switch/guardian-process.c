@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "qemu/command.h"
-#include "switch/guest-dir.h"
-#include "switch/journal.h"
+#include "guest/guest-dir.h"
+#include "guest/journal.h"
 #include "switch/recover.h"
 #include "util/cgroup.h"
 #include "util/error.h"

@@ -2,7 +2,7 @@
 /* The life of one guardian; for guardian.c alone. */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /*
  * Be the first guardian of @guest, in a process just forked: @command is a pidfd of

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef struct MoseGuardian MoseGuardian;
 

@@ -2,7 +2,7 @@
 /* What a switch does about the guest's disks; see disks.h. */
 #include <string.h>
 
-#include "switch/disks.h"
+#include "guest/disks.h"
 #include "switch/move.h"
 #include "util/json.h"
 

@@ -5,12 +5,12 @@
 #pragma once
 
 #include "qemu/ram.h"
-#include "switch/clock.h"
+#include "guest/clock.h"
 #include "switch/facts.h"
 #include "switch/guardian.h"
-#include "switch/journal.h"
-#include "switch/launch.h"
-#include "switch/relay.h"
+#include "guest/journal.h"
+#include "guest/launch.h"
+#include "stream/relay.h"
 #include "switch/switch.h"
 
 /* Time limit of each QMP command of a switch, */

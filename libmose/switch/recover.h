@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef enum {
     MOSE_RECOVERED_NOTHING,  /* nothing was under way */

@@ -2,7 +2,7 @@
 /* The beginning and the end of a guest's life. */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef struct {
     const char *accel;        /* "auto", "kvm" or "tcg" */

@@ -16,7 +16,7 @@
 
 #include "stream/doc.h"
 #include "stream/rules/rule.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /* Which way the guest's memory goes. */
 typedef enum {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "faults/trial.h"
-#include "switch/journal.h"
+#include "guest/journal.h"
 #include "util/fd.h"
 #include "util/json.h"
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "lib/vm.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /* A guest that ran is running again within this time, with nobody typing. */
 #define WORLD_RUNS_MS 2000

@@ -2,7 +2,7 @@
 /* A relay, and a test at both of its ends: as source and as destination. */
 #pragma once
 
-#include "switch/relay.h"
+#include "stream/relay.h"
 #include "util/error.h"
 
 /* Long enough for anything that will come. */

@@ -8,9 +8,9 @@
 
 #include "lib/make-stream.h"
 #include "qemu/command.h"
-#include "switch/guest-dir.h"
-#include "switch/journal.h"
-#include "switch/generation.h"
+#include "guest/guest-dir.h"
+#include "guest/journal.h"
+#include "guest/generation.h"
 #include "switch/recover.h"
 #include "switch/start.h"
 #include "util/json.h"

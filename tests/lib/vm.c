@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 #include "util/json.h"
 
 static char *work_dir, *image_dir, *why_not;

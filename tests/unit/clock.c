@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The frequency of the TSC, computed and measured. */
-#include "switch/clock.h"
+#include "guest/clock.h"
 
 static void
 test_computed(void)

@@ -4,7 +4,7 @@
  * QEMU (a script here) refuses, fails or goes away in the middle of their commit. An
  * overlay that may hold the only copy of something must be there after all of it.
  */
-#include "switch/disks.h"
+#include "guest/disks.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Guests' directories: whose they may be, who holds them, what is read of them. */
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/says.h"
-#include "switch/guest-dir.h"
+#include "guest/guest-dir.h"
 #include "util/fd.h"
 #include "util/json.h"
 #include "util/unix-socket.h"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lib/says.h"
-#include "switch/journal.h"
+#include "guest/journal.h"
 
 static char *dir, *path;
 

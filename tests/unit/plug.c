@@ -4,7 +4,7 @@
  * leaves the description as it was, and what is described is what it says it has.
  */
 #include "lib/stage.h"
-#include "switch/plug.h"
+#include "guest/plug.h"
 
 #define LATE "virtio-rng-pci,id=late"
 #define HAS_LATE                                                                       \

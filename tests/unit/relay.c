@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The relay between two sockets: what passes, how it ends, whom it blames. */
-#include "switch/relay.h"
+#include "stream/relay.h"
 
 #include <string.h>
 

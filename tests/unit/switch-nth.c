@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "lib/stage.h"
-#include "switch/journal.h"
-#include "switch/generation.h"
+#include "guest/journal.h"
+#include "guest/generation.h"
 #include "switch/recover.h"
 
 /* For the answers that never come; more, where the machine is slow. */

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "lib/stage.h"
-#include "switch/generation.h"
-#include "switch/journal.h"
+#include "guest/generation.h"
+#include "guest/journal.h"
 #include "switch/recover.h"
 
 static void

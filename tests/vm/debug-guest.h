@@ -4,7 +4,7 @@
 #pragma once
 
 #include "lib/vm.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /* A guest that ran is running again within this time, with nobody typing. */
 #define DEBUG_LIMIT_US (2 * G_USEC_PER_SEC)

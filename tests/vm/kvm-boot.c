@@ -13,7 +13,7 @@
 
 #include "lib/vm.h"
 #include "qemu/command.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 #include "util/fd.h"
 #include "util/json.h"
 

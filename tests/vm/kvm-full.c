@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "lib/vm.h"
-#include "switch/clock.h"
+#include "guest/clock.h"
 #include "util/fd.h"
 #include "util/json.h"
 #include "util/unix-socket.h"

@@ -12,7 +12,7 @@
 #include "lib/guest-ram.h"
 #include "lib/vm-net.h"
 #include "qemu/command.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 #include "util/json.h"
 
 #define CONNECTIONS 4

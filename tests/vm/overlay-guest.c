@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lib/disk-image.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 #include "util/json.h"
 
 #define MODULES "mose.work=1 mose.modules=virtio_scsi,sd_mod,ata_piix"

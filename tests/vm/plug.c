@@ -11,7 +11,7 @@
 #include "lib/disk-image.h"
 #include "lib/vm.h"
 #include "qemu/command.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 #include "util/json.h"
 
 #define LIMIT_SECONDS 60

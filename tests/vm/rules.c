@@ -11,7 +11,7 @@
 #include "lib/vm.h"
 #include "qemu/command.h"
 #include "stream/rules/list.h"
-#include "switch/generation.h"
+#include "guest/generation.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/json.h"

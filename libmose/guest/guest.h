@@ -21,7 +21,7 @@
 
 #include "qemu/qmp.h"
 #include "qemu/spec.h"
-#include "switch/clock.h"
+#include "guest/clock.h"
 #include "util/process.h"
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a description must say of the devices there are; see plug-describe.h. */
-#include "switch/plug-describe.h"
+#include "guest/plug-describe.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Directories, locks and whole files; see guest-dir.h. */
-#include "switch/guest-dir.h"
+#include "guest/guest-dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/process.h"

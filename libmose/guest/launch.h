@@ -6,7 +6,7 @@
 #pragma once
 
 #include "qemu/command.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 typedef struct {
     MoseSide side;

@@ -2,7 +2,7 @@
 /* A guest's description brought to what its QEMU has. */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /* The driver of a device that somebody has plugged in without MOSE: it can be taken
  * out, but not described. */

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /* The process of @guest's that has generation @generation; NULL if none runs. */
 MoseProcess *mose_find_generation(const MoseGuest *guest, guint generation);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is known of one guest, read and written. Its directory: guest-dir.c. */
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "qemu/command.h"
-#include "switch/disks.h"
-#include "switch/guest-dir.h"
-#include "switch/journal.h"
+#include "guest/disks.h"
+#include "guest/guest-dir.h"
+#include "guest/journal.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"

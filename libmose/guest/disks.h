@@ -13,7 +13,7 @@
 #pragma once
 
 #include "qemu/overlay.h"
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /*
  * Give each writable disk of the process behind @qmp, of generation @generation, which

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "switch/guest.h"
+#include "guest/guest.h"
 
 /* How long a guest may take to let go of a device. */
 #define MOSE_UNPLUG_TIMEOUT_MS 30000

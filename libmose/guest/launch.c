@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One QEMU process of a guest started; see launch.h. */
-#include "switch/launch.h"
+#include "guest/launch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 
 #include "qemu/ram.h"
 #include "qemu/tap.h"
-#include "switch/disks.h"
+#include "guest/disks.h"
 #include "util/cgroup.h"
 #include "util/error.h"
 #include "util/fd.h"

@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "switch/disks.h"
+#include "guest/disks.h"
 #include "util/error.h"
 #include "util/json.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Overlays made, recorded and deleted; see disks.h. Their commit: disks-commit.c. */
-#include "switch/disks.h"
+#include "guest/disks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "switch/guest-dir.h"
+#include "guest/guest-dir.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The journal of one switch; see journal.h. */
-#include "switch/journal.h"
+#include "guest/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "switch/guest-dir.h"
+#include "guest/guest-dir.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "stream/rewriter.h"
-#include "switch/relay-end.h"
+#include "stream/relay-end.h"
 
 typedef struct MoseRelay MoseRelay;
 

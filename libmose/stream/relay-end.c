@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sockets and pipes as ends of a relay; see relay-end.h. */
-#include "switch/relay-end.h"
+#include "stream/relay-end.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The processes of a guest, found where no description names them; see generation.h. */
-#include "switch/generation.h"
+#include "guest/generation.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The relay's thread: two ends, one rewriter. See relay.h. */
-#include "switch/relay.h"
+#include "stream/relay.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* TSCs and the line between them; see clock.h. */
-#include "switch/clock.h"
+#include "guest/clock.h"
 
 #include <time.h>
 #include <x86intrin.h>

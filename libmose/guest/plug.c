@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Plugging and unplugging as a transaction; see plug.h. */
-#include "switch/plug.h"
+#include "guest/plug.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,10 +10,10 @@
 #include "qemu/command.h"
 #include "qemu/hotplug.h"
 #include "qemu/tap.h"
-#include "switch/disks.h"
-#include "switch/guest-dir.h"
-#include "switch/launch.h"
-#include "switch/plug-describe.h"
+#include "guest/disks.h"
+#include "guest/guest-dir.h"
+#include "guest/launch.h"
+#include "guest/plug-describe.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
