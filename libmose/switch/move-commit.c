@@ -46,7 +46,7 @@ was_reset(MoseMove *move, GError **error)
 }
 
 /*
- * The source runs in neither side's eyes: the guest is the destination's. If somebody
+ * The guest runs in neither: it is the destination's. If somebody
  * else's `cont` has let that run already (QEMU monitor/qmp-cmds.c:qmp_cont while it
  * waits for the guest; it then starts by itself), the guest's memory has gone on in it
  * and there is no way back.

@@ -26,14 +26,25 @@ join(const char *hierarchy, const char *group, pid_t pid)
         g_debug("%s", error->message);
 }
 
+/* What /proc tells of the groups of @pid, or NULL. */
+static char *
+groups_of(pid_t pid)
+{
+    g_autofree char *file = g_strdup_printf("/proc/%d/cgroup", (int)pid);
+    char *text = NULL;
+
+    return g_file_get_contents(file, &text, NULL, NULL) ? text : NULL;
+}
+
 void
 mose_cgroup_join(pid_t pid, pid_t other)
 {
-    g_autofree char *file = g_strdup_printf("/proc/%d/cgroup", (int)other);
-    g_autofree char *text = NULL;
+    g_autofree char *text = groups_of(other);
+    g_autofree char *already = groups_of(pid);
     g_auto(GStrv) lines = NULL;
 
-    if (!g_file_get_contents(file, &text, NULL, NULL))
+    /* To join what one is in takes the kernel as long. */
+    if (!text || g_strcmp0(text, already) == 0)
         return;
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
