@@ -126,6 +126,7 @@ test_undone_stopped(void)
     g_assert_no_error(error);
     g_assert_cmpint(recovered, ==, MOSE_RECOVERED_UNDONE);
     stage_assert_no_journal(&stage);
+    g_assert_false(g_file_test(bound, G_FILE_TEST_EXISTS));
     stage_end(&stage);
 }
 
