@@ -27,14 +27,16 @@ shell(const char *script, const MoseInheritedFd *fds, gsize n_fds)
     return process;
 }
 
+/* Whether it has got, by its exec, what its shell had exported. */
 static gboolean
-runs_program(const MoseProcess *process, const char *name)
+has_variable(const MoseProcess *process, const char *text)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/comm", (int)process->pid);
-    g_autofree char *comm = NULL;
+    g_autofree char *path = g_strdup_printf("/proc/%d/environ", (int)process->pid);
+    g_autofree char *all = NULL;
+    gsize len;
 
-    return g_file_get_contents(path, &comm, NULL, NULL) &&
-           strcmp(g_strstrip(comm), name) == 0;
+    return g_file_get_contents(path, &all, &len, NULL) && len > 0 &&
+           memmem(all, len, text, strlen(text)) != NULL;
 }
 
 /* Everything that @script has printed by its end. */
@@ -85,7 +87,7 @@ test_like(void)
     for (int i = 0; i < LONG_MS && !g_file_test(ready, G_FILE_TEST_EXISTS); i++)
         g_usleep(1000);
     /* The shell is replaced after the file was made. */
-    for (int i = 0; i < LONG_MS && !runs_program(model, "sleep"); i++)
+    for (int i = 0; i < LONG_MS && !has_variable(model, "MODEL=yes"); i++)
         g_usleep(1000);
     before = mose_log_size(log_path);
     process = mose_process_spawn_like(model, argv, dir, log_path, NULL, 0, &error);
