@@ -14,14 +14,6 @@
 
 static World *world;
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 static GSubprocess *
 begin_run(void)
 {
@@ -117,7 +109,7 @@ test_start(gconstpointer data)
     guint n = g_test_slow() ? KILLS_LONG : KILLS;
     gint64 longest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     longest = whole_us();
     for (guint i = 0; i < n; i++) {

@@ -101,6 +101,14 @@ vm_why_not(void)
     return why_not;
 }
 
+gboolean
+vm_cannot_run(void)
+{
+    if (vm_why_not())
+        g_test_skip(vm_why_not());
+    return vm_why_not() != NULL;
+}
+
 static void
 remove_tree(const char *path)
 {

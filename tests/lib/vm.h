@@ -26,6 +26,9 @@ typedef struct {
 void vm_setup(void);
 const char *vm_why_not(void);
 
+/* The usual business: g_test_skip() with that reason, and TRUE, where none can. */
+gboolean vm_cannot_run(void);
+
 /* g_test_run(), then end every guest that is left and remove the temporary
  * directory, which is kept, and named, if a test has failed. */
 int vm_run_tests(void);

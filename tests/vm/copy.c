@@ -20,14 +20,6 @@
 #define FILL_MB 400
 #define GUEST_MB 768
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 /* The guest fills a file in memory with what QEMU cannot take for zeros. */
 static VmGuest *
 start_with(const char *name, const char *options, const char *more)
@@ -82,7 +74,7 @@ test_channels(void)
     static const char *const channels[] = { "3", "1", "2", "1" };
     VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("channels", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(channels); i++) {
@@ -114,7 +106,7 @@ test_private(void)
     g_autofree char *err = NULL;
     VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("private", "--ram-private");
     g_assert_cmpint(vm_mose(NULL, &err, "emulate", guest->name, "--in-place", NULL), ==,
@@ -141,7 +133,7 @@ test_busy(void)
     JsonObject *copy;
     VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("busy", NULL);
     vm_shell(guest, "while :; do dd if=/tmp/full/2 of=/tmp/full/3 bs=1M count=100 "
@@ -201,7 +193,7 @@ test_interrupted(void)
     g_autofree char *state = NULL;
     VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("interrupted", NULL);
     {
@@ -257,7 +249,7 @@ test_own_stop(void)
     g_autofree char *state = NULL;
     VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start_with("own-stop", NULL, "-no-shutdown");
     off.guest = guest;
@@ -303,7 +295,7 @@ no_room(const char *name, const char *options)
     g_autofree char *state = NULL;
     g_autofree char *err = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     vm_run(guest, options, extra, NULL);
     g_assert_cmpint(vm_mose(NULL, &err, "emulate", guest->name, "--copy", NULL), ==, 1);
@@ -335,7 +327,7 @@ test_long_directory(void)
     g_autoptr(VmGuest) guest = vm_guest_new("long");
     g_autoptr(JsonObject) report = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     g_setenv("MOSE_RUNTIME_DIR", dir, TRUE);
     vm_run(guest, NULL, "-S", NULL);

@@ -25,14 +25,6 @@
 /* Why no small file system can be mounted; NULL: it can. */
 static const char *no_mounts;
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 static OverlayGuest *
 start(const char *name, const char *dir)
 {
@@ -125,7 +117,7 @@ test_no_room(void)
     g_autoptr(OverlayGuest) guest = NULL;
     g_autofree char *dir = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     if (no_mounts) {
         g_test_skip(no_mounts);
@@ -150,7 +142,7 @@ test_full(void)
     g_autoptr(OverlayGuest) guest = NULL;
     g_autofree char *dir = NULL, *filler = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     if (no_mounts) {
         g_test_skip(no_mounts);
@@ -177,7 +169,7 @@ test_commit_fails(void)
     g_autoptr(JsonArray) overlays = NULL;
     g_autofree char *dir = NULL, *filler = NULL, *overlay_dir = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     if (no_mounts) {
         g_test_skip(no_mounts);
@@ -309,7 +301,7 @@ test_command_there(void)
                                           "settle" };
     g_autoptr(OverlayGuest) guest = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("there", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(phases); i++) {
@@ -341,7 +333,7 @@ test_command_back(void)
                                           "settle" };
     g_autoptr(OverlayGuest) guest = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("back", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(phases); i++) {
@@ -375,7 +367,7 @@ test_interrupted(void)
     Death death = { .phase = "disks", .times = 1 };
     gboolean done;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("stopped", NULL);
     emulate(guest, NULL);
@@ -401,7 +393,7 @@ test_emulator(void)
     Death death = { .phase = "disks", .times = 1, .other = TRUE };
     gboolean done;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("emulator", NULL);
     emulate(guest, NULL);

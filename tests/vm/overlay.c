@@ -31,14 +31,6 @@ static const OverlayDisk many[] = {
     { "sdb", "raw", "-drive file=@,format=raw,if=ide,index=0" },
 };
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 static OverlayGuest *
 start(const char *name, const OverlayDisk *disks, gsize n)
 {
@@ -79,7 +71,7 @@ test_round_trip(void)
     static const char *const ways[] = { "--in-place", "--copy" };
     g_autoptr(OverlayGuest) guest = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("round", many, G_N_ELEMENTS(many));
     for (gsize i = 0; i < G_N_ELEMENTS(ways); i++) {
@@ -117,7 +109,7 @@ test_discard(void)
     g_autoptr(OverlayGuest) guest = NULL;
     g_auto(GStrv) sums = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("discard", overlay_plain, G_N_ELEMENTS(overlay_plain));
     emulate(guest, NULL);
@@ -138,7 +130,7 @@ test_emulator_killed(void)
     g_autoptr(JsonArray) overlays = NULL;
     g_auto(GStrv) sums = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("killed", overlay_plain, G_N_ELEMENTS(overlay_plain));
     emulate(guest, NULL);
@@ -171,7 +163,7 @@ test_paused(void)
     g_autofree char *extra = g_strdup_printf("-S -drive %s", drive);
     g_autoptr(VmGuest) vm = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     vm = vm_guest_new("paused");
     disk_image_make(image, "qcow2");
@@ -196,7 +188,7 @@ test_refusals(void)
         lazy, plain);
     g_autoptr(VmGuest) vm = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     vm = vm_guest_new("refuse");
     disk_image_tool("qemu-img", "create", "-q", "-f", "qcow2", "-o",

@@ -17,14 +17,6 @@
 #define LIMIT_SECONDS 60
 #define RNG "-device virtio-rng-pci,id=late"
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 /* `mose @command @name` with the words of @line behind it. */
 static int
 run_mose(const VmGuest *guest, const char *command, const char *line, char **ret_err)
@@ -201,7 +193,7 @@ test_devices(void)
     g_autofree char *blk = NULL, *scsi = NULL;
     guint64 vdb = 0, sda = 0;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = vm_guest_new("plug");
     base = vm_path("base.img");
@@ -276,7 +268,7 @@ test_root_port(void)
     g_autofree char *image = NULL, *options = NULL, *wrong = NULL;
     guint64 steps;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = vm_guest_new("port");
     image = vm_path("port.img");
@@ -323,7 +315,7 @@ test_refused(void)
 {
     const VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = plain_guest();
     assert_refused(guest, "plug", "-- -m 1G", "it can't be plugged in; what can:");
@@ -355,7 +347,7 @@ test_without_mose(void)
 {
     const VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = plain_guest();
     add_late(guest);
@@ -426,7 +418,7 @@ test_killed(void)
 {
     const VmGuest *guest;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = plain_guest();
     leave_file(guest); /* killed before device_add */

@@ -17,14 +17,6 @@
 #include "util/fd.h"
 #include "util/json.h"
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 static VmGuest *
 start(const char *name, const char *options, const char *extra)
 {
@@ -62,7 +54,7 @@ test_cpu_features(void)
     g_autoptr(VmGuest) guest = NULL;
     g_autofree char *out = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("features", "--accel tcg --cpu max --emulator-cpu max,-avx2", NULL);
     g_assert_cmpint(vm_mose(&out, NULL, "check", guest->name, NULL), ==, 1);
@@ -79,7 +71,7 @@ test_devices(void)
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("devices", NULL, NULL);
     {
@@ -109,7 +101,7 @@ test_blocked(void)
         image);
     g_autofree char *out = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     disk_image_make(image, "vmdk");
     guest = start("blocked", NULL, extra);
@@ -193,7 +185,7 @@ test_locked_image(void)
                                              image);
     g_auto(MoseFd) fd = MOSE_FD_NONE;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     disk_image_make(image, "raw");
     guest = start("locked", NULL, extra);
@@ -219,7 +211,7 @@ test_machine_type(void)
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("machine", NULL, NULL);
     {
@@ -254,7 +246,7 @@ test_no_room(void)
 {
     const char *words[] = { "run", "big", "--", "-nodefaults", "-m", "900T", NULL };
 
-    if (!cannot_run())
+    if (!vm_cannot_run())
         assert_no_start(words, "no room for 943718400 MB of guest RAM");
 }
 
@@ -267,7 +259,7 @@ test_long_socket(void)
         "run", "long", "--", "-nodefaults", "-serial", serial, NULL
     };
 
-    if (!cannot_run())
+    if (!vm_cannot_run())
         assert_no_start(words, "socket path too long");
 }
 
@@ -276,7 +268,7 @@ test_bad_machine(void)
 {
     const char *words[] = { "run", "bad", "--", "-machine", "no-such-machine", NULL };
 
-    if (!cannot_run())
+    if (!vm_cannot_run())
         assert_no_start(words, "no-such-machine");
 }
 
@@ -286,7 +278,7 @@ test_host_cpu(void)
     const char *words[] = { "run",  "host", "--accel",     "kvm", "--",
                             "-cpu", "host", "-nodefaults", NULL };
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     if (access("/dev/kvm", R_OK | W_OK) < 0)
         g_test_skip("/dev/kvm does not open");
@@ -304,7 +296,7 @@ test_long_runtime_dir(void)
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(JsonObject) report = NULL, page = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     g_assert_cmpint(mkdir(dir, 0700), ==, 0);
     g_setenv("MOSE_RUNTIME_DIR", dir, TRUE);

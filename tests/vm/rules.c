@@ -20,14 +20,6 @@
 
 typedef gboolean (*Tamper)(MoseDoc *doc, gpointer data, GError **error);
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 static VmGuest *
 start(const char *name, const char *append)
 {
@@ -125,7 +117,7 @@ test_hflags(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonObject) page = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("hflags", "mose.work=1");
     page = vm_assert_healthy(guest);
@@ -162,7 +154,7 @@ test_smi(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonObject) page = NULL, frozen = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("smi", NULL);
     g_assert_true(go(guest, leave_smi, NULL, &error));
@@ -232,7 +224,7 @@ check_ticks(const char *rule, Tamper tamper)
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = vm_guest_new(rule);
     guest->port = 0; /* no network */
@@ -306,7 +298,7 @@ test_globalstate(void)
     g_autoptr(JsonObject) page = NULL, after = NULL;
     g_autofree char *state = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = start("debug", NULL);
     g_assert_false(go(guest, say_debug, "globalstate", &error));

@@ -11,14 +11,6 @@
 
 #define MS G_GINT64_CONSTANT(1000000)
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 static void
 make_disk(const char *path)
 {
@@ -94,14 +86,14 @@ round_trip(const char *machine)
 static void
 test_pc(void)
 {
-    if (!cannot_run())
+    if (!vm_cannot_run())
         round_trip("pc");
 }
 
 static void
 test_q35(void)
 {
-    if (!cannot_run())
+    if (!vm_cannot_run())
         round_trip("q35");
 }
 
@@ -124,7 +116,7 @@ test_clock(void)
     g_autoptr(VmGuest) guest = NULL;
     gint64 start, with, without;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = vm_guest_new("clock");
     vm_run(guest, NULL, NULL, NULL);
@@ -152,7 +144,7 @@ test_paused(void)
     g_autoptr(JsonObject) report = NULL;
     g_autofree char *state = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = vm_guest_new("paused");
     vm_run(guest, NULL, "-S", NULL);
@@ -169,7 +161,7 @@ test_shell(void)
 {
     g_autoptr(VmGuest) guest = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     guest = vm_guest_new("shell");
     vm_run(guest, NULL, NULL, NULL);

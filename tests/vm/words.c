@@ -18,14 +18,6 @@
 
 #define WAIT_MS 20000
 
-static gboolean
-cannot_run(void)
-{
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    return vm_why_not() != NULL;
-}
-
 /* Start guest @name with @options of QEMU's more. */
 static void
 run(const char *name, const char *qemu, const char *options)
@@ -85,7 +77,7 @@ test_ended(void)
     g_autofree char *list = NULL, *status = NULL, *left = NULL;
     g_autoptr(JsonObject) json = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     run("gone", "qemu-system-x86_64", "");
     kill_qemu("gone");
@@ -150,7 +142,7 @@ test_interrupted(void)
     g_autofree char *busy = NULL, *holder = NULL, *state = NULL;
     VmGuest vm = { .name = (char *)"kept" };
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     qemu = make_hanging_qemu();
     run("kept", qemu, "");
@@ -187,7 +179,7 @@ test_trouble(void)
     g_autofree char *out = NULL, *err = NULL, *text = NULL, *timeline = NULL;
     g_autoptr(JsonObject) json = NULL;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     path = vm_path("console");
     inside = g_build_filename(path, "inside", NULL);
@@ -220,7 +212,7 @@ test_shut_down(void)
     g_autofree char *out = NULL, *state = NULL;
     VmGuest vm = { .name = (char *)"down" };
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     run("down", "qemu-system-x86_64", "-action reboot=shutdown,shutdown=pause");
     guest = look("down");
@@ -253,7 +245,7 @@ test_not_started(void)
           "-drive file=/nix,format=raw: Could not open '/nix': No such file" },
     };
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *err = NULL;
@@ -276,7 +268,7 @@ test_cpu(void)
     g_autoptr(JsonObject) json = NULL;
     JsonObject *side;
 
-    if (cannot_run())
+    if (vm_cannot_run())
         return;
     run("cpu", "qemu-system-x86_64", "");
     g_assert_cmpint(vm_mose(&status, NULL, "status", "cpu", NULL), ==, 0);
