@@ -103,6 +103,14 @@ choose_way(MoseMove *move, GError **error)
         return FALSE;
     }
     move->copy = options->way == MOSE_WAY_COPY || move->guest->spec->ram_private;
+    if (!move->copy &&
+        (options->channels || options->max_downtime_ms || options->overcommit)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "guest %s has shared memory, which stays where it is: --channels, "
+                    "--downtime-limit and --overcommit are for a copy; add --copy",
+                    move->guest->name);
+        return FALSE;
+    }
     move->channels = options->channels ? options->channels
                                        : CLAMP(processors, MIN_CHANNELS, GOOD_CHANNELS);
     /* QEMU's own sockets have short names. */

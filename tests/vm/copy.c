@@ -324,6 +324,7 @@ test_long_directory(void)
     g_autofree char *before = g_strdup(g_getenv("MOSE_RUNTIME_DIR"));
     g_autofree char *name = g_strnfill(100, 'd');
     g_autofree char *dir = g_build_filename(before, name, NULL);
+    g_autofree char *err = NULL;
     g_autoptr(VmGuest) guest = vm_guest_new("long");
     g_autoptr(JsonObject) report = NULL;
 
@@ -331,6 +332,9 @@ test_long_directory(void)
         return;
     g_setenv("MOSE_RUNTIME_DIR", dir, TRUE);
     vm_run(guest, NULL, "-S", NULL);
+    g_assert_cmpint(
+        vm_mose(NULL, &err, "emulate", guest->name, "--channels", "4", NULL), ==, 1);
+    g_assert_nonnull(strstr(err, "are for a copy; add --copy"));
     report = vm_mose_json("emulate", guest->name, "--copy", "--channels", "4", NULL);
     g_assert_cmpstr(mose_json_string(report, "way", ""), ==, "copy");
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
