@@ -331,9 +331,10 @@ return_to_source(MoseMove *move, GError **error)
         return TRUE;
     }
     if (mose_process_wait(move->source, LAST_WORDS_MS)) {
+        g_autoptr(MoseProcess) none = NULL;
+
         g_clear_error(&trouble);
-        g_set_error(&trouble, MOSE_ERROR, MOSE_ERROR_ENDED, "guest %s has ended",
-                    move->guest->name);
+        none = mose_guest_process(move->guest, &trouble); /* with its last words */
         add_words(error, "; ", trouble);
         return TRUE;
     }
