@@ -22,6 +22,8 @@
 struct MoseQmp {
     GSocket *socket;
     char *name;
+    char *token;       /* in the ids of our commands, and in nobody else's */
+    guint commands;    /* sent so far */
     GByteArray *input; /* what was read beyond the last whole line */
     gsize scanned;     /* bytes of input known to hold no newline */
     GQueue events;     /* JsonObject *, oldest first */
@@ -146,10 +148,31 @@ in_time(const MoseQmp *qmp, gint64 deadline, GError **error)
     return FALSE;
 }
 
+static gboolean
+is_answer(JsonObject *message)
+{
+    return json_object_has_member(message, "return") ||
+           json_object_has_member(message, "error");
+}
+
 /*
- * The greeting. An event may come before it: QEMU's main thread emits events to a
- * monitor whose I/O thread has accepted us, but not yet begun the negotiation (QEMU
- * monitor/monitor.c:monitor_qapi_event_emit, monitor/qmp.c:monitor_qmp_event).
+ * Whether @answer is to the command that went out as @id. A monitor outlives its
+ * clients: one that died with a command under way leaves the answer to whoever connects
+ * next (QEMU monitor/qmp.c:monitor_qmp_dispatch, which does not ask who was there
+ * before). An answer without any id is to what QEMU could not parse, and so to us.
+ */
+static gboolean
+is_answer_to(JsonObject *answer, const char *id)
+{
+    return !json_object_has_member(answer, "id") ||
+           strcmp(mose_json_string(answer, "id", ""), id) == 0;
+}
+
+/*
+ * The greeting. An event may come before it, and an answer to whom we follow. An event:
+ * QEMU's main thread emits events to a monitor whose I/O thread has accepted us, but
+ * not yet begun the negotiation (QEMU monitor/monitor.c:monitor_qapi_event_emit,
+ * monitor/qmp.c:monitor_qmp_event).
  */
 static JsonObject *
 receive_greeting(MoseQmp *qmp, gint64 deadline, GError **error)
@@ -157,9 +180,14 @@ receive_greeting(MoseQmp *qmp, gint64 deadline, GError **error)
     for (;;) {
         JsonObject *message = receive(qmp, deadline, -1, error);
 
-        if (!message || !json_object_has_member(message, "event"))
+        if (!message)
+            return NULL;
+        if (json_object_has_member(message, "event"))
+            keep_event(qmp, message);
+        else if (is_answer(message))
+            json_object_unref(message);
+        else
             return message;
-        keep_event(qmp, message);
         if (!in_time(qmp, deadline, error))
             return NULL;
     }
@@ -185,12 +213,20 @@ negotiate(MoseQmp *qmp, int timeout_ms, GError **error)
     return mose_qmp_run(qmp, "qmp_capabilities", NULL, error);
 }
 
+/* No two connections of anybody's have one. */
+static char *
+new_token(void)
+{
+    return g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
+}
+
 MoseQmp *
 mose_qmp_new(int fd, const char *name, int timeout_ms, GError **error)
 {
     g_autoptr(MoseQmp) qmp = g_new0(MoseQmp, 1);
 
     qmp->name = g_strdup(name);
+    qmp->token = new_token();
     qmp->input = g_byte_array_new();
     qmp->timeout_ms = timeout_ms;
     g_queue_init(&qmp->events);
@@ -225,6 +261,7 @@ mose_qmp_free(MoseQmp *qmp)
     g_clear_pointer(&qmp->input, g_byte_array_unref);
     g_queue_clear_full(&qmp->events, (GDestroyNotify)json_object_unref);
     g_clear_pointer(&qmp->taken, json_object_unref);
+    g_free(qmp->token);
     g_free(qmp->name);
     g_free(qmp);
 }
@@ -267,9 +304,9 @@ send_text(MoseQmp *qmp, const char *text, int fd, GError **error)
     return TRUE;
 }
 
-/* The answer to @command; events that come first are kept. */
+/* The answer to @command, sent as @id; events that come first are kept. */
 static JsonNode *
-receive_answer(MoseQmp *qmp, const char *command, GError **error)
+receive_answer(MoseQmp *qmp, const char *command, const char *id, GError **error)
 {
     gint64 deadline = deadline_in(qmp->timeout_ms);
 
@@ -290,6 +327,8 @@ receive_answer(MoseQmp *qmp, const char *command, GError **error)
             keep_event(qmp, g_steal_pointer(&message));
             continue;
         }
+        if (!is_answer_to(message, id))
+            continue;
         if (json_object_has_member(message, "return"))
             return json_object_dup_member(message, "return");
         failure = mose_json_child(message, "error");
@@ -304,7 +343,9 @@ static JsonNode *
 execute_with_fd(MoseQmp *qmp, const char *command, JsonObject *arguments, int fd,
                 GError **error)
 {
-    g_autoptr(JsonObject) message = mose_json_object("execute", "s", command, NULL);
+    g_autofree char *id = g_strdup_printf("%s-%u", qmp->token, ++qmp->commands);
+    g_autoptr(JsonObject) message =
+        mose_json_object("execute", "s", command, "id", "s", id, NULL);
     g_autofree char *text = NULL;
     g_autofree char *line = NULL;
 
@@ -318,7 +359,7 @@ execute_with_fd(MoseQmp *qmp, const char *command, JsonObject *arguments, int fd
     line = g_strconcat(text, "\n", NULL);
     if (!send_text(qmp, line, fd, error))
         return NULL;
-    return receive_answer(qmp, command, error);
+    return receive_answer(qmp, command, id, error);
 }
 
 JsonNode *

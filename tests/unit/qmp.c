@@ -64,6 +64,29 @@ test_early_event(void)
     done(qmp, peer);
 }
 
+/* What a client before us did not live to read is no answer to us, wherever it comes.
+ */
+static void
+test_stale_answer(void)
+{
+    static const FakeStep steps[] = {
+        { NULL, "{\"return\": {}, \"id\": \"old-1\"}\r\n" },
+        FAKE_HELLO,
+        { "\"query-status\"", "{\"return\": {}, \"id\": \"old-2\"}\r\n"
+                              "{\"error\": {\"desc\": \"no\"}, \"id\": 3}\r\n"
+                              "{\"return\": {\"running\": true}}\r\n" },
+        { 0 }
+    };
+    FakePeer *peer;
+    MoseQmp *qmp = connected(steps, &peer);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) status = mose_qmp_query(qmp, "query-status", NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(mose_json_bool(status, "running", FALSE));
+    done(qmp, peer);
+}
+
 /* Each of these is no beginning of a QMP connection. */
 static void
 test_bad_greeting(void)
@@ -104,7 +127,7 @@ test_error_text(void)
 {
     static const FakeStep steps[] = {
         FAKE_HELLO,
-        { "{\"execute\":\"cont\"}",
+        { "\"execute\":\"cont\",",
           "{\"error\": {\"class\": \"GenericError\", \"desc\": \"Resetting the Virtual "
           "Machine is required\"}}\r\n" },
         { "\"stop\"", "{\"error\": 5}\r\n" },
@@ -434,6 +457,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qmp/greeting", test_greeting);
     g_test_add_func("/qmp/early-event", test_early_event);
+    g_test_add_func("/qmp/stale-answer", test_stale_answer);
     g_test_add_func("/qmp/bad-greeting", test_bad_greeting);
     g_test_add_func("/qmp/error-text", test_error_text);
     g_test_add_func("/qmp/arguments", test_arguments);
