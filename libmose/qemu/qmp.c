@@ -345,7 +345,7 @@ execute_with_fd(MoseQmp *qmp, const char *command, JsonObject *arguments, int fd
 {
     g_autofree char *id = g_strdup_printf("%s-%u", qmp->token, ++qmp->commands);
     g_autoptr(JsonObject) message =
-        mose_json_object("execute", "s", command, "id", "s", id, NULL);
+        mose_json_object("id", "s", id, "execute", "s", command, NULL);
     g_autofree char *text = NULL;
     g_autofree char *line = NULL;
 

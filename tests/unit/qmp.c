@@ -127,7 +127,7 @@ test_error_text(void)
 {
     static const FakeStep steps[] = {
         FAKE_HELLO,
-        { "\"execute\":\"cont\",",
+        { "\"execute\":\"cont\"}",
           "{\"error\": {\"class\": \"GenericError\", \"desc\": \"Resetting the Virtual "
           "Machine is required\"}}\r\n" },
         { "\"stop\"", "{\"error\": 5}\r\n" },
@@ -163,9 +163,9 @@ test_arguments(void)
 {
     static const FakeStep steps[] = {
         FAKE_HELLO,
-        { "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:\\\"a\\\"\"}}",
+        { "\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:\\\"a\\\"\"}}",
           FAKE_OK },
-        { "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
+        { "\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
           "\"info mtree -f\"}}",
           "{\"return\": \"one\\r\\ntwo\\r\\n\"}\r\n" },
         { 0 },
@@ -395,7 +395,7 @@ test_pass_fd(void)
 {
     static const FakeStep steps[] = {
         FAKE_HELLO,
-        { "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"mose\"}}", FAKE_OK },
+        { "\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"mose\"}}", FAKE_OK },
         { 0 },
     };
     g_auto(MoseFd) ours = eventfd(0, EFD_CLOEXEC);

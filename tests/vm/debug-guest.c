@@ -175,6 +175,27 @@ debug_assert_runs_on(void)
     json_object_unref(vm_assert_healthy(debug_guest));
 }
 
+/* What a guardian that is still there does, and what it has said. */
+static void
+describe_guardians(void)
+{
+    g_autoptr(GArray) pids = debug_guardians();
+    g_autoptr(MoseGuest) opened = debug_open(MOSE_GUEST_LOOK);
+    g_autofree char *log = g_build_filename(opened->dir, "guardian.log", NULL);
+    g_autofree char *said = NULL;
+
+    g_file_get_contents(log, &said, NULL, NULL);
+    g_test_message("guardian.log: %s", said ? said : "none");
+    for (guint i = 0; i < pids->len; i++) {
+        int pid = (int)g_array_index(pids, pid_t, i);
+        g_autofree char *path = g_strdup_printf("/proc/%d/syscall", pid);
+        g_autofree char *text = NULL;
+
+        g_file_get_contents(path, &text, NULL, NULL);
+        g_test_message("guardian %d is in: %s", pid, text ? text : "nothing");
+    }
+}
+
 gint64
 debug_assert_healed(const char *wanted)
 {
@@ -186,6 +207,7 @@ debug_assert_healed(const char *wanted)
         g_autoptr(MoseQmp) qmp = debug_ask();
         g_autofree char *state = run_state(qmp);
 
+        describe_guardians();
         g_error("state %s, stub %d, file %d, guardians %d", state, has_stub(qmp),
                 debug_has_file(), has_guardian());
     }
