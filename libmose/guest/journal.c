@@ -22,6 +22,9 @@ struct MoseJournal {
 static const char *const phase_names[MOSE_N_PHASES] = { "start", "prepare", "move",
                                                         "commit" };
 
+static const char *const writes_names[MOSE_N_WRITES_STATES] = { "none", "planned",
+                                                                "done" };
+
 const char *
 mose_phase_name(MosePhase phase)
 {
@@ -40,8 +43,8 @@ entry_line(const MoseJournalEntry *entry)
     g_autoptr(JsonObject) object = mose_json_object(
         "phase", "s", phase_names[entry->phase], "generation", "i",
         (gint64)entry->generation, "source", "i", (gint64)entry->source, "side", "s",
-        mose_side_name(entry->side), "was-running", "b", entry->was_running, "time-us",
-        "i", g_get_real_time(), NULL);
+        mose_side_name(entry->side), "was-running", "b", entry->was_running, "writes",
+        "s", writes_names[entry->writes], "time-us", "i", g_get_real_time(), NULL);
     g_autofree char *text = mose_json_text(object, FALSE);
 
     return g_strconcat(text, "\n", NULL);
@@ -89,6 +92,12 @@ mose_journal_set_running(MoseJournal *journal, gboolean was_running)
     journal->entry.was_running = was_running;
 }
 
+void
+mose_journal_set_writes(MoseJournal *journal, MoseWritesState writes)
+{
+    journal->entry.writes = writes;
+}
+
 gboolean
 mose_journal_advance(MoseJournal *journal, MosePhase phase, GError **error)
 {
@@ -132,6 +141,17 @@ mose_journal_free(MoseJournal *journal)
     g_free(journal);
 }
 
+/* The number of @name among @n @names; @n if it is none. */
+static guint
+index_of(const char *name, const char *const *names, guint n)
+{
+    guint i = 0;
+
+    while (i < n && strcmp(name, names[i]) != 0)
+        i++;
+    return i;
+}
+
 static gboolean
 read_entry(const char *line, const char *path, MoseJournalEntry *ret, GError **error)
 {
@@ -140,13 +160,14 @@ read_entry(const char *line, const char *path, MoseJournalEntry *ret, GError **e
 
     if (!object)
         return FALSE;
-    for (ret->phase = 0; ret->phase < MOSE_N_PHASES; ret->phase++)
-        if (strcmp(phase, phase_names[ret->phase]) == 0)
-            break;
-    if (ret->phase == MOSE_N_PHASES ||
+    ret->phase = index_of(phase, phase_names, MOSE_N_PHASES);
+    ret->writes =
+        index_of(mose_json_string(object, "writes", writes_names[MOSE_WRITES_NONE]),
+                 writes_names, MOSE_N_WRITES_STATES);
+    if (ret->phase == MOSE_N_PHASES || ret->writes == MOSE_N_WRITES_STATES ||
         !mose_side_from_name(mose_json_string(object, "side", NULL), &ret->side)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                    "%s: no phase or side in '%s'", path, line);
+                    "%s: no phase, side or writes in '%s'", path, line);
         return FALSE;
     }
     ret->generation = mose_json_int(object, "generation", 0);

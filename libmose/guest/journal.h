@@ -26,12 +26,21 @@ typedef enum {
 
 const char *mose_phase_name(MosePhase phase);
 
+/* What has become of the guest's memory (writes.h). */
+typedef enum {
+    MOSE_WRITES_NONE,
+    MOSE_WRITES_PLANNED, /* the record is there; some may be done */
+    MOSE_WRITES_DONE,    /* all are, and the destination may be let run */
+    MOSE_N_WRITES_STATES,
+} MoseWritesState;
+
 typedef struct {
     MosePhase phase;
     guint generation;     /* the destination's */
     guint source;         /* the source's; 0 when there is none */
     MoseSide side;        /* the destination's */
     gboolean was_running; /* the guest is to run afterwards */
+    MoseWritesState writes;
 } MoseJournalEntry;
 
 typedef struct MoseJournal MoseJournal;
@@ -42,6 +51,7 @@ MoseJournal *mose_journal_begin(const char *dir, const MoseJournalEntry *entry,
 
 /* What the records to come say of the guest. */
 void mose_journal_set_running(MoseJournal *journal, gboolean was_running);
+void mose_journal_set_writes(MoseJournal *journal, MoseWritesState writes);
 
 /* Write that @phase has been reached. After TRUE any later reader knows. */
 gboolean mose_journal_advance(MoseJournal *journal, MosePhase phase, GError **error);

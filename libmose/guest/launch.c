@@ -11,6 +11,7 @@
 #include "qemu/ram.h"
 #include "qemu/tap.h"
 #include "guest/disks.h"
+#include "guest/writes.h"
 #include "util/cgroup.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -266,6 +267,7 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
     mose_launch_forget_channels(guest, generation);
     forget_sockets(guest, generation);
     mose_disks_forget(guest, generation);
+    mose_writes_forget(guest, generation);
 }
 
 void

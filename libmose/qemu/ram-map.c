@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guest RAM read by guest-physical address: mapped, or out of QEMU's own memory. See
- * ram.h. */
+/* Guest RAM read and written by guest-physical address: mapped, or in QEMU's own
+ * memory. See ram.h. */
 #include "qemu/ram.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include "util/fd.h"
 
 struct MoseRam {
-    guint8 *base;
+    guint8 *base; /* NULL: `fd` is /proc/PID/mem of QEMU */
     gsize size;
-    MoseFd process_memory; /* instead of them: /proc/PID/mem of QEMU */
-    GArray *ranges;        /* MoseRamRange */
+    MoseFd fd;
+    GArray *ranges; /* MoseRamRange */
 };
 
 /*
@@ -81,7 +81,7 @@ ram_new(MoseQmp *qmp, GError **error)
     if (!mtree)
         return NULL;
     ram = g_new0(MoseRam, 1);
-    ram->process_memory = MOSE_FD_NONE;
+    ram->fd = MOSE_FD_NONE;
     ram->ranges = mose_ram_layout_parse(mtree);
     if (ram->ranges->len > 0)
         return g_steal_pointer(&ram);
@@ -99,7 +99,8 @@ mose_ram_map(int fd, MoseQmp *qmp, GError **error)
 
     if (!ram)
         return NULL;
-    if (fstat(fd, &st) < 0 ||
+    ram->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (ram->fd < 0 || fstat(fd, &st) < 0 ||
         (base = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
         mose_error_set_errno(error, errno, "cannot map the guest's RAM");
         return NULL;
@@ -143,12 +144,24 @@ mose_ram_attach(const MoseProcess *process, MoseQmp *qmp, GError **error)
         if (!host_address(qmp, range->address, &range->offset, error))
             return NULL;
     }
-    ram->process_memory = open(path, O_RDONLY | O_CLOEXEC);
-    if (ram->process_memory >= 0)
+    ram->fd = open(path, O_RDWR | O_CLOEXEC);
+    if (ram->fd >= 0)
         return g_steal_pointer(&ram);
-    mose_error_set_errno(error, errno, "cannot read the guest's private memory (%s)",
+    mose_error_set_errno(error, errno, "cannot open the guest's private memory (%s)",
                          path);
     return NULL;
+}
+
+MoseRam *
+mose_ram_of(const MoseProcess *process, gboolean is_private, MoseQmp *qmp,
+            GError **error)
+{
+    g_auto(MoseFd) fd = MOSE_FD_NONE;
+
+    if (is_private)
+        return mose_ram_attach(process, qmp, error);
+    fd = mose_ram_open(process, error);
+    return fd < 0 ? NULL : mose_ram_map(fd, qmp, error);
 }
 
 void
@@ -158,24 +171,15 @@ mose_ram_free(MoseRam *ram)
         return;
     if (ram->base)
         munmap(ram->base, ram->size);
-    mose_fd_close(ram->process_memory);
+    mose_fd_close(ram->fd);
     g_clear_pointer(&ram->ranges, g_array_unref);
     g_free(ram);
 }
 
+/* Where @len bytes at guest-physical @address are: in the mapped file, or in QEMU's
+ * memory. FALSE where that is not all RAM. */
 static gboolean
-read_at(const MoseRam *ram, guint64 offset, void *to, gsize len)
-{
-    if (ram->process_memory >= 0)
-        return pread(ram->process_memory, to, len, (off_t)offset) == (ssize_t)len;
-    if (offset > ram->size || len > ram->size - offset)
-        return FALSE;
-    memcpy(to, ram->base + offset, len);
-    return TRUE;
-}
-
-gboolean
-mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len)
+find_offset(const MoseRam *ram, guint64 address, gsize len, guint64 *ret)
 {
     for (guint i = 0; i < ram->ranges->len; i++) {
         const MoseRamRange *range = &g_array_index(ram->ranges, MoseRamRange, i);
@@ -183,8 +187,41 @@ mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len)
 
         if (address < range->address || in >= range->size || len > range->size - in)
             continue;
-        return range->offset <= G_MAXINT64 - in &&
-               read_at(ram, range->offset + in, to, len);
+        *ret = range->offset + in;
+        return range->offset <= G_MAXINT64 - in && *ret <= G_MAXINT64 - len &&
+               (!ram->base || *ret + len <= ram->size);
     }
+    return FALSE;
+}
+
+gboolean
+mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len)
+{
+    guint64 offset;
+
+    if (!find_offset(ram, address, len, &offset))
+        return FALSE;
+    if (!ram->base)
+        return pread(ram->fd, to, len, (off_t)offset) == (ssize_t)len;
+    memcpy(to, ram->base + offset, len);
+    return TRUE;
+}
+
+gboolean
+mose_ram_write(MoseRam *ram, guint64 address, const void *from, gsize len,
+               GError **error)
+{
+    guint64 offset;
+
+    if (!find_offset(ram, address, len, &offset)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "guest-physical 0x%" G_GINT64_MODIFIER "x is no RAM", address);
+        return FALSE;
+    }
+    if (pwrite(ram->fd, from, len, (off_t)offset) == (ssize_t)len)
+        return TRUE;
+    mose_error_set_errno(error, errno,
+                         "cannot write the guest's memory at 0x%" G_GINT64_MODIFIER "x",
+                         address);
     return FALSE;
 }

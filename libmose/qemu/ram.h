@@ -37,23 +37,35 @@ guint64 mose_ram_available(void);
 typedef struct MoseRam MoseRam;
 
 /*
- * Map @fd (which stays the caller's) for reading, laid out as the QEMU behind
+ * Map @fd (which stays the caller's) for reading, and keep it for writing, laid out as the QEMU behind
  * @qmp says (HMP `info mtree -f`, the first flat view of the memory address
  * space).
  */
 MoseRam *mose_ram_map(int fd, MoseQmp *qmp, GError **error);
 
 /*
- * The same of private memory: read through /proc/PID/mem of the @process behind @qmp,
+ * The same of private memory: read and written through /proc/PID/mem of the @process behind @qmp,
  * at the addresses it tells (HMP `gpa2hva`). Needs the right to trace it
  * (ptrace(2), PTRACE_MODE_ATTACH_FSCREDS).
  */
 MoseRam *mose_ram_attach(const MoseProcess *process, MoseQmp *qmp, GError **error);
+
+/* One or the other of @process, whose monitor is @qmp. */
+MoseRam *mose_ram_of(const MoseProcess *process, gboolean is_private, MoseQmp *qmp,
+                     GError **error);
 void mose_ram_free(MoseRam *ram);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRam, mose_ram_free)
 
 /* Copy @len bytes at guest-physical @address; FALSE where that is not all RAM. */
 gboolean mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len);
+
+/*
+ * Write there. Only for a guest that stands still in a QEMU that has executed none of
+ * it: QEMU is not told, so neither code that it has translated nor what it knows of
+ * dirty pages would follow. INVALID where that is not all RAM.
+ */
+gboolean mose_ram_write(MoseRam *ram, guint64 address, const void *from, gsize len,
+                        GError **error);
 
 /* Read the layout from the text of `info mtree -f` (for tests); the entries are
  * MoseRamRange. */

@@ -114,7 +114,8 @@ take_back(MoseMove *move, GError **error)
     if (!status || mose_json_bool(status, "running", TRUE) ||
         mose_qmp_take_event(move->destination->qmp, "RESUME", NULL))
         return FALSE;
-    return mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error);
+    return mose_move_undo_writes(move, error) &&
+           mose_journal_advance(move->journal, MOSE_PHASE_MOVE, error);
 }
 
 /* Its RESUME came before it answered that it runs. */
@@ -138,6 +139,7 @@ died_unrun(MoseMove *move, gboolean answered, const GError *cause)
 {
     return !answered && g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_CLOSED) &&
            !mose_qmp_take_event(move->destination->qmp, "RESUME", NULL) &&
+           mose_move_undo_writes(move, NULL) &&
            mose_journal_advance(move->journal, MOSE_PHASE_MOVE, NULL);
 }
 
@@ -189,6 +191,20 @@ resume(MoseMove *move, GError **error)
     return FALSE;
 }
 
+/* Write the commit record, and what the rules want in the guest's memory. What cannot
+ * be done goes back while the destination has not run. */
+static gboolean
+hand_over(MoseMove *move, GError **error)
+{
+    if (!mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
+        return FALSE;
+    if (move->early || mose_move_do_writes(move, error))
+        return TRUE;
+    move->uncertain = !mose_move_undo_writes(move, NULL) ||
+                      !mose_journal_advance(move->journal, MOSE_PHASE_MOVE, NULL);
+    return FALSE;
+}
+
 /* Wait for the moment that the guest's clocks were set for. */
 static void
 wait_until_due(MoseMove *move)
@@ -208,7 +224,8 @@ mose_move_commit(MoseMove *move, GError **error)
         return FALSE;
     if (move->copy)
         mose_move_note_copied(move);
-    if (!freeze_source(move, error))
+    if (!freeze_source(move, error) ||
+        (!move->early && !mose_move_plan_writes(move, error)))
         return FALSE;
     wait_until_due(move);
     /* The last moment at which the user can have it back. */
@@ -219,7 +236,7 @@ mose_move_commit(MoseMove *move, GError **error)
         move->run_state = g_steal_pointer(&move->own_state);
     }
     mose_journal_set_running(move->journal, move->was_running);
-    if (!mose_journal_advance(move->journal, MOSE_PHASE_COMMIT, error))
+    if (!hand_over(move, error))
         return FALSE;
     mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     if (move->early)
@@ -259,6 +276,7 @@ mose_move_settle(MoseMove *move, GError **error)
     mose_launch_settle(move->destination->qmp, move->destination->line,
                        first ? NULL : &first);
     mose_launch_forget_channels(guest, guest->generation);
+    mose_writes_forget(guest, guest->generation);
     cut_off = is_cut_off(move, first);
     if (cut_off)
         g_clear_pointer(&move->guardian, mose_guardian_leave);

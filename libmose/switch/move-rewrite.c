@@ -80,7 +80,21 @@ read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
     const MoseMove *move = data;
 
-    return mose_ram_read(move->ram, address, to, len);
+    if (!mose_ram_read(move->ram, address, to, len))
+        return FALSE;
+    mose_writes_show(move->writes, address, to, len);
+    return TRUE;
+}
+
+static gboolean
+write_memory(gpointer data, guint64 address, const void *from, gsize len)
+{
+    MoseMove *move = data;
+    g_autofree guint8 *before = g_malloc(len);
+
+    return read_memory(move, address, before, len) &&
+           (memcmp(before, from, len) == 0 ||
+            mose_writes_add(move->writes, address, before, from, len));
 }
 
 /*
@@ -113,7 +127,10 @@ mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error)
     MoseMove *move = data;
     MoseTscSample now = mose_tsc_sample();
     MoseRuleContext context = { mose_move_direction(move),
-                                mose_tsc_khz(&move->tsc, &now), stopped_ns, read_memory,
+                                mose_tsc_khz(&move->tsc, &now),
+                                stopped_ns,
+                                read_memory,
+                                write_memory,
                                 move };
 
     if (move->options->tamper &&

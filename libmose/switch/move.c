@@ -32,6 +32,7 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
     move->listener = MOSE_FD_NONE;
     move->copied.phase = "move";
     move->changed = g_ptr_array_new();
+    move->writes = mose_writes_new();
     move->begun_us = g_get_monotonic_time();
     move->tsc = mose_tsc_sample();
     move->clock = guest->clock;
@@ -47,6 +48,8 @@ mose_move_free(MoseMove *move)
     mose_guardian_stop(move->guardian);
     mose_journal_free(move->journal);
     mose_launch_free(move->destination);
+    mose_writes_free(move->writes);
+    mose_ram_free(move->written);
     mose_ram_free(move->ram);
     mose_fd_close(move->ram_fd);
     mose_fd_close(move->wake_fd);

@@ -10,6 +10,7 @@
 #include "switch/guardian.h"
 #include "guest/journal.h"
 #include "guest/launch.h"
+#include "guest/writes.h"
 #include "stream/relay.h"
 #include "switch/switch.h"
 
@@ -45,8 +46,10 @@ typedef struct {
     MoseClockLine clock;   /* the guest's, and what becomes of it */
     guint disks_committed; /* whose overlays went into their images */
     GPtrArray *changed;    /* names of rules */
-    GError *late;          /* what went wrong after the commit */
-    GMutex stop_lock;      /* of the next two */
+    MoseWrites *writes;    /* to the guest's memory, that they have planned */
+    MoseRam *written; /* where: the destination's memory, once that is to be done */
+    GError *late;     /* what went wrong after the commit */
+    GMutex stop_lock; /* of the next two */
     GCond stop_cond;
     gboolean stopped_seen; /* atomic: stop_us is valid */
     char *own_state;       /* it stopped of itself meanwhile: QEMU's name for why */
@@ -109,6 +112,11 @@ void mose_move_note_copied(MoseMove *move);
 gboolean mose_move_explain(MoseMove *move, GError **error);
 /* When @event was sent, by our own clock: QEMU stamps with one that people set. */
 gint64 mose_move_event_us(const MoseQmpEvent *event);
+/* What the rules have planned: have all at hand before the commit record, do it after
+ * it, and take it back where the guest goes back to the source after all. */
+gboolean mose_move_plan_writes(MoseMove *move, GError **error);
+gboolean mose_move_do_writes(MoseMove *move, GError **error);
+gboolean mose_move_undo_writes(MoseMove *move, GError **error);
 /* Give the guest to the destination, and end the source. */
 gboolean mose_move_commit(MoseMove *move, GError **error);
 /* Sockets, ports, records. */

@@ -12,6 +12,7 @@
 #include "guest/journal.h"
 #include "guest/launch.h"
 #include "guest/plug.h"
+#include "guest/writes.h"
 #include "switch/resume.h"
 #include "util/error.h"
 #include "util/json.h"
@@ -105,14 +106,55 @@ run_destination(MoseQmp *qmp, gboolean *ret_refused, GError **error)
     return FALSE;
 }
 
+/* What the rules had planned for the guest's memory, in the destination that has not
+ * run yet: done, again if need be, or taken back. */
+static gboolean
+write_memory(const MoseGuest *guest, const MoseJournalEntry *entry,
+             const MoseProcess *destination, MoseQmp *qmp, gboolean back,
+             GError **error)
+{
+    g_autoptr(MoseWrites) writes = mose_writes_load(guest, entry->generation, error);
+    g_autoptr(MoseRam) ram = NULL;
+
+    if (!writes)
+        return FALSE;
+    ram = mose_ram_of(destination, guest->spec->ram_private, qmp, error);
+    return ram && (back ? mose_writes_undo : mose_writes_do)(writes, ram, error);
+}
+
+/* The journal says "done" before the destination is let run: what the guest has written
+ * itself by then is not overwritten. */
+static gboolean
+finish_writes(const MoseGuest *guest, MoseJournalEntry *entry,
+              const MoseProcess *destination, MoseQmp *qmp, GError **error)
+{
+    gboolean fresh;
+
+    if (entry->writes != MOSE_WRITES_PLANNED)
+        return TRUE;
+    if (!is_fresh(qmp, &fresh, error) ||
+        (fresh && !write_memory(guest, entry, destination, qmp, FALSE, error)))
+        return FALSE;
+    entry->writes = MOSE_WRITES_DONE;
+    return mose_journal_rewrite(guest->dir, entry, error);
+}
+
 /* The destination would not run: back to the source. The journal says so before the
  * destination is ended, or a death in between would make it look like one that has
  * had the guest and is gone. */
 static gboolean
-take_back(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+take_back(MoseGuest *guest, const MoseJournalEntry *entry,
+          const MoseProcess *destination, MoseQmp *qmp, GError **error)
 {
     MoseJournalEntry back = *entry;
 
+    if (entry->writes != MOSE_WRITES_NONE) {
+        back.writes = MOSE_WRITES_PLANNED;
+        if (!mose_journal_rewrite(guest->dir, &back, error) ||
+            !write_memory(guest, entry, destination, qmp, TRUE, error))
+            return FALSE;
+        back.writes = MOSE_WRITES_NONE;
+    }
     back.phase = MOSE_PHASE_MOVE;
     return mose_journal_rewrite(guest->dir, &back, error) && undo(guest, entry, error);
 }
@@ -154,7 +196,7 @@ bury(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *source,
 }
 
 static gboolean
-finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
 {
     g_autoptr(MoseProcess) source = mose_guest_process(guest, NULL);
     g_autoptr(MoseProcess) destination = mose_find_generation(guest, entry->generation);
@@ -168,7 +210,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     if (!destination)
         return bury(guest, entry, source, error);
     qmp = mose_qmp_connect(monitor, CONNECT_TIMEOUT_MS, error);
-    if (!qmp)
+    if (!qmp || !finish_writes(guest, entry, destination, qmp, error))
         return FALSE;
     /* The source stands still after its migration: it can wait for its end until
      * it is certain that the destination runs. */
@@ -176,7 +218,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
         if (!refused || old == entry->generation || !source)
             return FALSE;
         g_clear_error(error);
-        return take_back(guest, entry, error);
+        return take_back(guest, entry, destination, qmp, error);
     }
     /* guest.json may name the destination already. */
     if (old != entry->generation && !end_source(source, error))
@@ -186,6 +228,7 @@ finish(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
         g_debug("settling: %s", later->message);
     mose_launch_forget_channels(guest, entry->generation);
     mose_launch_forget_files(guest, entry->source);
+    mose_writes_forget(guest, entry->generation);
     return TRUE;
 }
 
@@ -261,7 +304,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
         return unstart(guest, &entry, error);
     guest->generations = MAX(guest->generations, entry.generation);
     committed = entry.phase == MOSE_PHASE_COMMIT || runs_early(guest, &entry);
-    if (!(committed ? finish : undo)(guest, &entry, error)) {
+    if (!(committed ? finish(guest, &entry, error) : undo(guest, &entry, error))) {
         g_prefix_error(error, "cannot %s the switch of guest %s that was interrupted: ",
                        committed ? "finish" : "undo", guest->name);
         return FALSE;

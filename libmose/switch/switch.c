@@ -2,11 +2,18 @@
 /* The switch's phases in their order; see switch.h. What they do: move.c. */
 #include "switch/switch.h"
 
+#include <poll.h>
+
 #include "switch/debug.h"
 #include "switch/facts.h"
 #include "switch/move.h"
 #include "util/error.h"
 #include "util/json.h"
+
+/* How often a switch that cannot be at this moment is tried again, and after how long
+ * at first; each wait is twice as long as the one before. */
+#define AGAIN_TRIES 5
+#define AGAIN_MS 5
 
 static void
 tell(const MoseMove *move, const char *phase)
@@ -96,6 +103,47 @@ mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side)
     return object;
 }
 
+/* Wait a little, in which the guest runs on; FALSE when the user wants no more of it.
+ */
+static gboolean
+pause_before(guint try, const MoseSwitchOptions *options)
+{
+    struct pollfd fd = { options->interrupt_fd > 0 ? options->interrupt_fd : -1, POLLIN,
+                         0 };
+
+    return poll(&fd, 1, AGAIN_MS << try) == 0;
+}
+
+/*
+ * As far as the commit, or undone. A guest that cannot move at this very moment (an
+ * event is on its way that only its present QEMU can deliver) is let run on, and asked
+ * again a little later: such moments are short.
+ */
+static MoseMove *
+move_until_commit(MoseGuest *guest, const MoseSwitchOptions *options, GError **error)
+{
+    for (guint try = 0;; try++) {
+        g_autoptr(MoseMove) move = mose_move_new(guest, options);
+        g_autoptr(GError) cause = NULL;
+        gboolean again;
+
+        if (until_commit(move, &cause))
+            return g_steal_pointer(&move);
+        again = g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN);
+        mose_move_undo(move, &cause);
+        if (move->disks_committed > 0)
+            g_prefix_error(&cause,
+                           "%u of the guest's overlays went into their images, which "
+                           "the emulator writes now, but: ",
+                           move->disks_committed);
+        if (again && !move->uncertain && move->disks_committed == 0 &&
+            try < AGAIN_TRIES && pause_before(try, options))
+            continue;
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return NULL;
+    }
+}
+
 gboolean
 mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *ret,
             GError **error)
@@ -120,14 +168,8 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
                     mose_side_name(guest->side));
         return FALSE;
     }
-    move = mose_move_new(guest, options);
-    if (!until_commit(move, &cause)) {
-        mose_move_undo(move, &cause);
-        if (move->disks_committed > 0)
-            g_prefix_error(&cause,
-                           "%u of the guest's overlays went into their images, which "
-                           "the emulator writes now, but: ",
-                           move->disks_committed);
+    move = move_until_commit(guest, options, &cause);
+    if (!move) {
         mose_guest_note(guest, "failed",
                         mose_json_object("operation", "s", event, "reason", "s",
                                          cause->message, NULL));

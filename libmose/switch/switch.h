@@ -97,10 +97,11 @@ JsonObject *mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide 
 
 /*
  * Switch @guest, which is locked and recovered, to options->side. INVALID when
- * it is there already; REFUSED with the rule's reason; ENDED; INTERRUPTED. On
- * failure the guest is where it was, and runs if it did: if even that fails, or who
- * has it is not known yet, the error says so. But where ret->rules is set, the guest
- * was given over, and the error is of what had to follow (a socket, a port).
+ * it is there already; REFUSED with the rule's reason; AGAIN, after some tries, when
+ * the guest could not move at those moments; ENDED; INTERRUPTED. On failure the guest
+ * is where it was, and runs if it did: if even that fails, or who has it is not known
+ * yet, the error says so. But where ret->rules is set, the guest was given over, and
+ * the error is of what had to follow (a socket, a port).
  */
 gboolean mose_switch(MoseGuest *guest, const MoseSwitchOptions *options,
                      MoseSwitchReport *ret, GError **error);

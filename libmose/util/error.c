@@ -20,6 +20,7 @@ static const char *const code_names[] = {
     [MOSE_ERROR_RESOURCES] = "resources",
     [MOSE_ERROR_ENDED] = "ended",
     [MOSE_ERROR_INTERRUPTED] = "interrupted",
+    [MOSE_ERROR_AGAIN] = "again",
 };
 
 const char *

@@ -26,6 +26,7 @@ typedef enum {
     MOSE_ERROR_RESOURCES,   /* no memory, no disk space, no descriptor */
     MOSE_ERROR_ENDED,       /* the guest has ended with its QEMU */
     MOSE_ERROR_INTERRUPTED, /* the user wants no more of it */
+    MOSE_ERROR_AGAIN,       /* not at this moment; a little later it may work */
 } MoseErrorCode;
 
 GQuark mose_error_quark(void);

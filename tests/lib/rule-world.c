@@ -14,16 +14,35 @@ rule_stopped_ns(gpointer data, guint64 tsc)
     return world->stopped_ns;
 }
 
+static guint8 *
+in_page(RuleWorld *world, guint64 address, gsize len)
+{
+    guint64 offset = address - world->page_address;
+
+    if (!world->page_address || offset >= sizeof(world->page) ||
+        len > sizeof(world->page) - offset)
+        return NULL;
+    return world->page + offset;
+}
+
 gboolean
 rule_read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
-    const RuleWorld *world = data;
+    const guint8 *from = in_page(data, address, len);
 
-    if (!world->page_address || address != world->page_address ||
-        len > sizeof(world->page))
-        return FALSE;
-    memcpy(to, world->page, len);
-    return TRUE;
+    if (from)
+        memcpy(to, from, len);
+    return from != NULL;
+}
+
+gboolean
+rule_write_memory(gpointer data, guint64 address, const void *from, gsize len)
+{
+    guint8 *to = in_page(data, address, len);
+
+    if (to)
+        memcpy(to, from, len);
+    return to != NULL;
 }
 
 /* Add a section with 8-byte fields, ended by one without a path. */
@@ -56,8 +75,8 @@ rule_run(const char *name, guint direction, RuleWorld *world, MoseDoc *doc,
          GError **error)
 {
     const MoseRule *rule = mose_rule_by_name(name);
-    MoseRuleContext context = { direction, 3000000, rule_stopped_ns, rule_read_memory,
-                                world };
+    MoseRuleContext context = { direction,        3000000,           rule_stopped_ns,
+                                rule_read_memory, rule_write_memory, world };
     gboolean changed = FALSE;
 
     g_assert_nonnull(rule);
@@ -83,8 +102,8 @@ rule_expect_missing(MoseDoc *doc, guint direction, const char *rule,
                     const char *section, const char *field)
 {
     RuleWorld world = { .stopped_ns = 1000 };
-    MoseRuleContext context = { direction, 3000000, rule_stopped_ns, rule_read_memory,
-                                &world };
+    MoseRuleContext context = { direction,        3000000,           rule_stopped_ns,
+                                rule_read_memory, rule_write_memory, &world };
     g_autofree char *prefix = g_strdup_printf("rule %s: ", rule);
     g_autoptr(GError) error = NULL;
 

@@ -14,12 +14,13 @@ typedef struct {
 typedef struct {
     gint64 stopped_ns;
     guint64 page_address; /* 0: no RAM anywhere */
-    guint8 page[32];
+    guint8 page[4096];
 } RuleWorld;
 
 /* The functions of a context whose data is a RuleWorld. */
 gint64 rule_stopped_ns(gpointer data, guint64 tsc);
 gboolean rule_read_memory(gpointer data, guint64 address, void *to, gsize len);
+gboolean rule_write_memory(gpointer data, guint64 address, const void *from, gsize len);
 
 /* Add a section with 8-byte fields, ended by one without a path; read one. */
 MoseSection *rule_add_section(MoseDoc *doc, const char *name, guint32 instance,

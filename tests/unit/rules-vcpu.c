@@ -110,7 +110,7 @@ test_refused(void)
         g_autoptr(GError) error = NULL;
 
         g_assert_false(rule_run("in-flight", MOSE_KVM_TO_TCG, NULL, doc, &error));
-        g_assert_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED);
+        g_assert_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN);
         g_assert_nonnull(strstr(error->message, cases[i].word));
     }
 }

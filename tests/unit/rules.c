@@ -384,8 +384,9 @@ test_together(void)
                                        { 0 } };
     static const RuleValue clock[] = { { "clock", 77 }, { 0 } };
     RuleWorld world = { .stopped_ns = 1000000 };
-    MoseRuleContext context = { MOSE_KVM_TO_TCG, 1000, rule_stopped_ns,
-                                rule_read_memory, &world };
+    MoseRuleContext context = { MOSE_KVM_TO_TCG,   1000,
+                                rule_stopped_ns,   rule_read_memory,
+                                rule_write_memory, &world };
 
     for (int without = 0; without < 2; without++) {
         g_autoptr(MoseDoc) doc = mose_doc_new();

@@ -30,7 +30,7 @@
 static gboolean
 not_now(const char *what, guint64 number, guint cpu, GError **error)
 {
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
                 "KVM is about to deliver %s (%" G_GUINT64_FORMAT
                 ") to vCPU %u, which an emulator cannot; try again",
                 what, number, cpu);

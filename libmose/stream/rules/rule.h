@@ -58,8 +58,15 @@ typedef struct {
      * when it resumes; 0 when it was not running before. Measured when asked. */
     gint64 (*stopped_ns)(gpointer data, guint64 tsc);
 
-    /* Copy guest-physical memory; FALSE where that is not RAM. May be NULL. */
+    /* Copy guest-physical memory, with what is to be written there; FALSE where that
+     * is not all RAM. May be NULL. */
     gboolean (*read_memory)(gpointer data, guint64 address, void *to, gsize len);
+
+    /* Have it written there once the destination has loaded all and before it runs:
+     * only what belongs to the guest's software may be changed so, and after the whole
+     * stream was found good. FALSE where that is not all RAM. NULL with read_memory. */
+    gboolean (*write_memory)(gpointer data, guint64 address, const void *from,
+                             gsize len);
 
     gpointer data;
 } MoseRuleContext;
@@ -84,7 +91,9 @@ typedef struct MoseRule {
     /* A refusal: the reason the switch cannot be, or NULL when it can. */
     char *(*refuse)(const MoseFacts *facts);
 
-    /* Resolve it. *@ret_changed tells whether there was something to do. */
+    /* Resolve it. *@ret_changed tells whether there was something to do. AGAIN: it
+     * cannot be at this moment; the guest runs on where it is, and the switch is tried
+     * again a little later. */
     gboolean (*rewrite)(const MoseRuleContext *context, MoseDoc *doc,
                         gboolean *ret_changed, GError **error);
 } MoseRule;
