@@ -203,6 +203,82 @@ test_kvmclock_kept_and_dropped(void)
     g_assert_false(rule_run_well("kvmclock", MOSE_KVM_TO_TCG, &world, doc));
 }
 
+/* --- kvmclock-aps --- */
+
+/* Three vCPUs: the first has its clock at PAGE, the second has none, the third has one
+ * elsewhere. @waits: the second was never started. */
+static MoseDoc *
+three_cpus(gboolean waits)
+{
+    MoseDoc *doc = mose_doc_new();
+    const guint64 msrs[] = { PAGE | 1, 0, 0x9001 };
+
+    for (guint i = 0; i < G_N_ELEMENTS(msrs); i++) {
+        const RuleValue cpu[] = { { "env.system_time_msr", msrs[i] }, { 0 } };
+        MoseSection *apic = rule_add_section(doc, "apic", i, (RuleValue[]){ { 0 } });
+
+        rule_add_section(doc, "cpu", i, cpu);
+        if (i == 1 && waits)
+            mose_section_append(mose_section_add_subsection(apic, "apic_sipi", 1),
+                                "wait_for_sipi", "int32", 4, 1);
+    }
+    return doc;
+}
+
+static guint64
+clock_msr(const MoseDoc *doc, guint cpu)
+{
+    return rule_get(mose_doc_find(doc, "cpu", cpu), "env.system_time_msr");
+}
+
+static void
+test_aps(void)
+{
+    RuleWorld world = clock_page(1000, 5000, 0x80000000, 1);
+    g_autoptr(MoseDoc) doc = three_cpus(FALSE);
+    guint8 third[64];
+
+    memcpy(third, world.page + 128, sizeof(third));
+    g_assert_true(rule_run_well("kvmclock-aps", MOSE_KVM_TO_TCG, &world, doc));
+    g_assert_cmpmem(world.page, 32, world.page + 64, 32);
+    g_assert_cmpmem(third, 64, world.page + 128, 64);
+    g_assert_cmphex(clock_msr(doc, 1), ==, 0);
+    g_assert_false(rule_run_well("kvmclock-aps", MOSE_KVM_TO_TCG, &world, doc));
+    /* Back it is registered, once. */
+    g_assert_true(rule_run_well("kvmclock-aps", MOSE_TCG_TO_KVM, &world, doc));
+    g_assert_cmphex(clock_msr(doc, 1), ==, (PAGE + 64) | 1);
+    g_assert_cmphex(clock_msr(doc, 2), ==, 0x9001);
+    g_assert_false(rule_run_well("kvmclock-aps", MOSE_TCG_TO_KVM, &world, doc));
+}
+
+/* What is not Linux's array of clocks is left alone. */
+static void
+test_aps_hostile(void)
+{
+    RuleWorld good = clock_page(1000, 5000, 0x80000000, 1), world;
+    g_autoptr(MoseDoc) doc = three_cpus(TRUE);
+    guint8 page[sizeof(good.page)];
+
+    /* Something is there; in the middle of an update; no clock; no RAM. */
+    for (int i = 0; i < 4; i++) {
+        world = good;
+        if (i == 0)
+            world.page[64 + 63] = 1;
+        else if (i == 1)
+            world.page[0] = 1;
+        else if (i == 2)
+            memset(world.page + 24, 0, 4);
+        else
+            world.page_address = 0x5000;
+        memcpy(page, world.page, sizeof(page));
+        g_assert_false(rule_run_well("kvmclock-aps", MOSE_KVM_TO_TCG, &world, doc));
+        g_assert_cmpmem(page, sizeof(page), world.page, sizeof(world.page));
+    }
+    /* Filled, but never started: it has not asked for a clock. */
+    g_assert_true(rule_run_well("kvmclock-aps", MOSE_KVM_TO_TCG, &good, doc));
+    g_assert_false(rule_run_well("kvmclock-aps", MOSE_TCG_TO_KVM, &good, doc));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -215,5 +291,7 @@ main(int argc, char **argv)
     g_test_add_func("/rules/kvmclock/made", test_kvmclock_made);
     g_test_add_func("/rules/kvmclock/hostile", test_kvmclock_hostile);
     g_test_add_func("/rules/kvmclock/kept-and-dropped", test_kvmclock_kept_and_dropped);
+    g_test_add_func("/rules/kvmclock-aps", test_aps);
+    g_test_add_func("/rules/kvmclock-aps/hostile", test_aps_hostile);
     return g_test_run();
 }

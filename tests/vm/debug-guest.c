@@ -19,17 +19,10 @@ static const char *const function_names[DEBUG_N_FUNCTIONS] = { "schedule",
 static guint64
 symbol(const char *name)
 {
-    g_autofree char *mark = g_strdup_printf("SYMBOL %s=", name);
-    g_autofree char *command = g_strdup_printf(
-        "echo \"SYMBOL %s=$(grep ' %s$' /proc/kallsyms) END\" >/dev/console", name,
-        name);
-    g_autofree char *console = NULL;
-    guint64 address;
+    g_autofree char *command = g_strdup_printf("grep ' %s$' /proc/kallsyms", name);
+    g_autofree char *said = vm_shell_output(debug_guest, command);
+    guint64 address = g_ascii_strtoull(said, NULL, 16);
 
-    vm_shell(debug_guest, command);
-    vm_wait_console(debug_guest, mark, 20);
-    g_assert_true(g_file_get_contents(debug_guest->console, &console, NULL, NULL));
-    address = g_ascii_strtoull(strstr(console, mark) + strlen(mark), NULL, 16);
     g_assert_cmphex(address >> 40, ==, 0xffffff);
     return address;
 }
@@ -175,6 +168,31 @@ debug_assert_runs_on(void)
     json_object_unref(vm_assert_healthy(debug_guest));
 }
 
+/* Who has the guest's lock open, and what it does. */
+static void
+describe_lock(const char *lock)
+{
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const char *pid;
+
+    while ((pid = g_dir_read_name(proc))) {
+        g_autofree char *fds = g_strdup_printf("/proc/%s/fd", pid);
+        g_autofree char *stat = g_strdup_printf("/proc/%s/stat", pid);
+        g_autoptr(GDir) dir = g_dir_open(fds, 0, NULL);
+        g_autofree char *text = NULL;
+        const char *fd;
+
+        while (dir && (fd = g_dir_read_name(dir))) {
+            g_autofree char *link = g_build_filename(fds, fd, NULL);
+            g_autofree char *path = g_file_read_link(link, NULL);
+
+            if (g_strcmp0(path, lock) == 0 && !text &&
+                g_file_get_contents(stat, &text, NULL, NULL))
+                g_test_message("the lock is open in: %s", text);
+        }
+    }
+}
+
 /* What a guardian that is still there does, and what it has said. */
 static void
 describe_guardians(void)
@@ -183,7 +201,9 @@ describe_guardians(void)
     g_autoptr(MoseGuest) opened = debug_open(MOSE_GUEST_LOOK);
     g_autofree char *log = g_build_filename(opened->dir, "guardian.log", NULL);
     g_autofree char *said = NULL;
+    g_autofree char *lock = g_build_filename(opened->dir, "lock", NULL);
 
+    describe_lock(lock);
     g_file_get_contents(log, &said, NULL, NULL);
     g_test_message("guardian.log: %s", said ? said : "none");
     for (guint i = 0; i < pids->len; i++) {

@@ -2,55 +2,17 @@
 /*
  * A Linux that boots under this host's real KVM goes on in the emulator, with
  * kvm-clock as its clocksource; without a rule it does not.
- *
- * KVM need not be fit for a general guest: the kernel is switched while it boots.
- * The flags keep it from what a KVM in software cannot do in ring 0; its CPUID
- * may be the host's whatever -cpu says, so the emulator has all features.
  */
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "lib/vm.h"
-#include "qemu/command.h"
 #include "guest/guest.h"
-#include "util/fd.h"
+#include "qemu/command.h"
 #include "util/json.h"
-
-/* The line at which the kernel is switched, of Linux 6.1 and 6.12. A KVM in
- * software takes up to a minute to it, a full one less than a second. */
-#define LINE "mem auto-init: "
-#define BOOT_SECONDS 240
-#define FLAGS                                                                          \
-    "earlyprintk=serial panic=-1 nokaslr lpj=1000000 mitigations=off noxsave "         \
-    "clearcpuid=cx16 mose.work=1"
+#include "vm/kvm-boot-guest.h"
 
 static VmGuest *good, *without_tsc;
 static gint64 seen_us; /* when the good one printed the line, monotonic */
-
-static gboolean
-cannot_run(void)
-{
-    g_auto(MoseFd) kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-
-    if (vm_why_not())
-        g_test_skip(vm_why_not());
-    else if (kvm < 0)
-        g_test_skip("/dev/kvm does not open");
-    return vm_why_not() || kvm < 0;
-}
-
-static VmGuest *
-start(const char *name)
-{
-    VmGuest *guest = vm_guest_new(name);
-    g_autofree char *kernel = vm_image("vmlinux");
-    g_autofree char *extra =
-        g_strdup_printf("-cpu qemu64,-cx16,-svm,-kvm-asyncpf -kernel %s", kernel);
-
-    vm_run(guest, "--accel kvm --emulator-cpu max", extra, FLAGS);
-    return guest;
-}
 
 /* Both boot at the same time: it is the longest part of the test. */
 static void
@@ -58,11 +20,11 @@ wait_for_both(void)
 {
     if (good)
         return;
-    good = start("kvm-boot");
-    without_tsc = start("kvm-boot-without-tsc");
-    vm_wait_console(good, LINE, BOOT_SECONDS);
+    good = kvm_boot_start("kvm-boot", 1);
+    without_tsc = kvm_boot_start("kvm-boot-without-tsc", 1);
+    vm_wait_console(good, KVM_BOOT_LINE, KVM_BOOT_SECONDS);
     seen_us = g_get_monotonic_time();
-    vm_wait_console(without_tsc, LINE, BOOT_SECONDS);
+    vm_wait_console(without_tsc, KVM_BOOT_LINE, KVM_BOOT_SECONDS);
 }
 
 /* The emulator refuses the section; the guest stays where it is, and runs. */
@@ -73,7 +35,7 @@ test_without_kvmclock(void)
     g_autofree char *err = NULL;
     g_autofree char *out = NULL;
 
-    if (cannot_run())
+    if (kvm_boot_cannot_run())
         return;
     wait_for_both();
     g_assert_cmpint(
@@ -145,7 +107,7 @@ test_there_and_back(void)
     g_autoptr(JsonObject) there = NULL, back = NULL;
     gsize size;
 
-    if (cannot_run())
+    if (kvm_boot_cannot_run())
         return;
     wait_for_both();
     tell("stop");
@@ -170,14 +132,14 @@ test_to_userspace(void)
     g_autoptr(JsonObject) report = NULL, page = NULL;
     gint64 elapsed, uptime;
 
-    if (cannot_run())
+    if (kvm_boot_cannot_run())
         return;
     report = go("emulate", "tcg");
     g_assert_cmpint(mose_json_int(report, "blackout-us", 0), >, 0); /* it ran */
     vm_wait_console(good, "MOSE-GUEST READY", 60);
     page = vm_assert_healthy(good);
     elapsed = g_get_monotonic_time() - seen_us;
-    uptime = mose_json_int(page, "uptime_ns", 0) / 1000 - kernel_time_us(LINE);
+    uptime = mose_json_int(page, "uptime_ns", 0) / 1000 - kernel_time_us(KVM_BOOT_LINE);
     g_test_message("since the line: %.3f s for the guest, %.3f s for the host",
                    uptime / 1e6, elapsed / 1e6);
     /* It was stopped for a while, and its clock with it. */
@@ -194,7 +156,7 @@ test_without_tsc(void)
 {
     g_autoptr(JsonObject) report = NULL, page = NULL;
 
-    if (cannot_run())
+    if (kvm_boot_cannot_run())
         return;
     wait_for_both();
     report = vm_mose_json("emulate", without_tsc->name, "--without-rule", "tsc", NULL);

@@ -31,3 +31,13 @@ mose_rule_each_cpu(MoseDoc *doc, const char *name, MoseEachCpu each, gpointer da
             return FALSE;
     return TRUE;
 }
+
+gboolean
+mose_rule_waits_for_start(const MoseDoc *doc, guint cpu)
+{
+    MoseSection *apic = mose_rule_cpu_section(doc, "apic", cpu);
+    MoseSection *sipi = apic ? mose_section_subsection(apic, "apic_sipi") : NULL;
+    guint64 waits;
+
+    return sipi && mose_section_get(sipi, "wait_for_sipi", &waits, NULL) && waits;
+}

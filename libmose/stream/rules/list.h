@@ -11,6 +11,7 @@ extern const MoseRule mose_rule_globalstate;
 extern const MoseRule mose_rule_hflags;
 extern const MoseRule mose_rule_in_flight;
 extern const MoseRule mose_rule_kvmclock;
+extern const MoseRule mose_rule_kvmclock_aps;
 extern const MoseRule mose_rule_lapic_pending;
 extern const MoseRule mose_rule_mp_state;
 extern const MoseRule mose_rule_smi;
@@ -29,6 +30,10 @@ typedef gboolean (*MoseEachCpu)(MoseDoc *doc, MoseSection *section, guint cpu,
                                 gpointer data, GError **error);
 gboolean mose_rule_each_cpu(MoseDoc *doc, const char *name, MoseEachCpu each,
                             gpointer data, GError **error);
+
+/* Under TCG: whether vCPU @cpu was started by nobody yet (QEMU hw/intc/apic.c:
+ * apic_sipi). */
+gboolean mose_rule_waits_for_start(const MoseDoc *doc, guint cpu);
 
 /* The section @name of vCPU number @cpu, or NULL. */
 MoseSection *mose_rule_cpu_section(const MoseDoc *doc, const char *name, guint cpu);

@@ -16,17 +16,6 @@
 #define INIT_RECEIVED 2u
 #define HALTED 3u
 
-/* TCG: started by nobody yet (QEMU hw/intc/apic.c:apic_sipi). */
-static gboolean
-waits_for_start(MoseDoc *doc, guint cpu)
-{
-    MoseSection *apic = mose_rule_cpu_section(doc, "apic", cpu);
-    MoseSection *sipi = apic ? mose_section_subsection(apic, "apic_sipi") : NULL;
-    guint64 waits;
-
-    return sipi && mose_section_get(sipi, "wait_for_sipi", &waits, NULL) && waits;
-}
-
 static gboolean
 to_kvm(MoseDoc *doc, MoseSection *section, guint cpu, gpointer data, GError **error)
 {
@@ -40,7 +29,7 @@ to_kvm(MoseDoc *doc, MoseSection *section, guint cpu, gpointer data, GError **er
         !mose_section_get(section, "env.mp_state", &state, error))
         return FALSE;
     if (halted)
-        wanted = waits_for_start(doc, cpu) ? UNINITIALIZED : HALTED;
+        wanted = mose_rule_waits_for_start(doc, cpu) ? UNINITIALIZED : HALTED;
     if (wanted == state)
         return TRUE;
     *changed = TRUE;

@@ -9,19 +9,13 @@
  * the TSC as the guest last saw it, the time that passed since, the clock made
  * from both. What waits in the APIC last: in-flight puts something there. */
 const MoseRule *const mose_rules[] = {
-    &mose_rule_cpu_features,
-    &mose_rule_devices,
-    &mose_rule_blocked,
-    &mose_rule_globalstate,
-    &mose_rule_tsc,
-    &mose_rule_stopped_time,
-    &mose_rule_kvmclock,
-    &mose_rule_hflags,
-    &mose_rule_mp_state,
-    &mose_rule_smi,
-    &mose_rule_in_flight,
-    &mose_rule_lapic_pending,
-    NULL,
+    &mose_rule_cpu_features,  &mose_rule_devices,
+    &mose_rule_blocked,       &mose_rule_globalstate,
+    &mose_rule_tsc,           &mose_rule_stopped_time,
+    &mose_rule_kvmclock,      &mose_rule_kvmclock_aps,
+    &mose_rule_hflags,        &mose_rule_mp_state,
+    &mose_rule_smi,           &mose_rule_in_flight,
+    &mose_rule_lapic_pending, NULL,
 };
 
 static const char *const class_names[MOSE_N_CLASSES] = {
