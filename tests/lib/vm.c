@@ -13,7 +13,11 @@
 #include "guest/guest.h"
 #include "util/json.h"
 
-static char *work_dir, *image_dir, *why_not;
+/* Memory, as the directory that $XDG_RUNTIME_DIR names: on a disk that is busy a file
+ * may take seconds to be replaced (ext4 writes back the new one first). */
+#define SHARED_MEMORY "/dev/shm"
+
+static char *work_dir, *runtime_dir, *image_dir, *why_not;
 
 static char *
 find_image_dir(void)
@@ -33,6 +37,20 @@ find_image_dir(void)
         return NULL;
     }
     return g_strdup(g_strstrip(out));
+}
+
+static void
+remove_tree(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+
+        remove_tree(child);
+    }
+    g_remove(path);
 }
 
 static void
@@ -71,9 +89,24 @@ start_janitor(void)
         dup2(null_fd, fd);
     while (read(pipe_fds[0], &byte, 1) < 0)
         ;
-    if (g_file_test(work_dir, G_FILE_TEST_EXISTS))
+    if (g_file_test(runtime_dir, G_FILE_TEST_EXISTS)) {
         stop_all();
+        remove_tree(runtime_dir);
+    }
     _exit(0);
+}
+
+static char *
+make_runtime_dir(void)
+{
+    char *dir = g_strdup(SHARED_MEMORY "/mose-test-XXXXXX");
+
+    if (g_mkdtemp(dir))
+        return dir;
+    g_free(dir);
+    dir = vm_path("run");
+    g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+    return dir;
 }
 
 void
@@ -81,13 +114,11 @@ vm_setup(void)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *qemu = g_find_program_in_path("qemu-system-x86_64");
-    g_autofree char *runtime = NULL;
 
     work_dir = g_dir_make_tmp("mose-test-XXXXXX", &error);
     g_assert_no_error(error);
-    runtime = vm_path("run");
-    g_assert_cmpint(g_mkdir(runtime, 0700), ==, 0);
-    g_setenv("MOSE_RUNTIME_DIR", runtime, TRUE);
+    runtime_dir = make_runtime_dir();
+    g_setenv("MOSE_RUNTIME_DIR", runtime_dir, TRUE);
     start_janitor();
     if (!qemu)
         why_not = g_strdup("qemu-system-x86_64 is not installed");
@@ -110,28 +141,16 @@ vm_cannot_run(void)
 }
 
 static void
-remove_tree(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-
-        remove_tree(child);
-    }
-    g_remove(path);
-}
-
-static void
 clear(gboolean keep)
 {
     stop_all();
+    remove_tree(runtime_dir);
     if (keep)
         g_test_message("its files are kept in %s", work_dir);
     else
         remove_tree(work_dir);
     g_clear_pointer(&work_dir, g_free);
+    g_clear_pointer(&runtime_dir, g_free);
     g_clear_pointer(&image_dir, g_free);
     g_clear_pointer(&why_not, g_free);
 }
