@@ -19,7 +19,12 @@ rule_read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
     const RuleWorld *world = data;
 
-    if (!world->page_address || address != world->page_address ||
+    if (world && world->ram && len <= world->ram_size &&
+        address <= world->ram_size - len) {
+        memcpy(to, world->ram + address, len);
+        return TRUE;
+    }
+    if (!world || !world->page_address || address != world->page_address ||
         len > sizeof(world->page))
         return FALSE;
     memcpy(to, world->page, len);
