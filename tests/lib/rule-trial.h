@@ -17,9 +17,10 @@ typedef struct {
     gboolean back;          /* armed in the emulator, on the way to the virtualizer */
     gboolean again;         /* one more switch before it is checked */
     LitmusTamper tamper; /* in the first switch when armed; NULL: the source is real */
-    guint wait_ms;         /* what timers are set to */
+    guint wait_ms;       /* what timers are set to */
     guint arm_ms, rest_ms; /* how long it is left alone before the switch, and behind */
     guint seconds;    /* that a guest without the rule has for its verdict; 0: 20 */
+    gboolean hangs;   /* QEMU does, without the rule: and with it who switches */
     const char *qemu; /* more options */
 } RuleTrial;
 

@@ -163,8 +163,8 @@ main(int argc, char **argv)
     g_test_add_func("/rules-events/interrupt-injected", test_interrupt);
     g_test_add_func("/rules-events/exception-injected", test_exception);
     g_test_add_func("/rules-events/nmi-injected", test_nmi);
-    g_test_add_func("/rules-events/interrupt-shadow/to-tcg", test_shadow_to_tcg);
-    g_test_add_func("/rules-events/interrupt-shadow/to-kvm", test_shadow_to_kvm);
+    g_test_add_func("/rules-events/interrupt-shadow-to-tcg", test_shadow_to_tcg);
+    g_test_add_func("/rules-events/interrupt-shadow-to-kvm", test_shadow_to_kvm);
     g_test_add_func("/rules-events/stale-shadow", test_stale_shadow);
     return vm_run_tests();
 }

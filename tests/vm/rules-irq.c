@@ -69,8 +69,12 @@ age_pit(MoseDoc *doc, gpointer data, GError **error)
 static void
 test_pit(void)
 {
-    rule_trial(&(RuleTrial){
-        .rule = "pit", .accel = "tcg", .only = "pit-pic", .tamper = age_pit });
+    rule_trial(&(RuleTrial){ .rule = "pit",
+                             .accel = "tcg",
+                             .only = "pit-pic",
+                             .seconds = 5,
+                             .hangs = TRUE,
+                             .tamper = age_pit });
 }
 
 /* The virtualizer's IOAPIC is as KVM's; an emulator's own has another version. */

@@ -31,6 +31,15 @@ test_pic_pending(void)
                              .rest_ms = 11000 });
 }
 
+static void
+test_hflags_protection(void)
+{
+    rule_trial(&(RuleTrial){ .rule = "hflags-protection",
+                             .accel = "kvm",
+                             .background = "smap",
+                             .property = "smap" });
+}
+
 /* Stopped in the middle of what it sleeps for: by far more than a host is slow. */
 static void
 test_lapic_oneshot(void)
@@ -145,9 +154,10 @@ main(int argc, char **argv)
     g_test_add_func("/rules-kvm/a20", test_a20);
     g_test_add_func("/rules-kvm/lapic-pending", test_lapic_pending);
     g_test_add_func("/rules-kvm/pic-pending", test_pic_pending);
+    g_test_add_func("/rules-kvm/hflags-protection", test_hflags_protection);
     g_test_add_func("/rules-kvm/lapic-oneshot", test_lapic_oneshot);
-    g_test_add_func("/rules-kvm/sipi/to-tcg", test_sipi_to_tcg);
-    g_test_add_func("/rules-kvm/sipi/to-kvm", test_sipi_to_kvm);
+    g_test_add_func("/rules-kvm/sipi-to-tcg", test_sipi_to_tcg);
+    g_test_add_func("/rules-kvm/sipi-to-kvm", test_sipi_to_kvm);
     g_test_add_func("/rules-kvm/xstate-bv", test_xstate_bv);
     g_test_add_func("/rules-kvm/pit-edge", test_pit_edge);
     g_test_add_func("/rules-kvm/pdptrs", test_pdptrs);

@@ -50,8 +50,8 @@ const MoseRule mose_rule_hflags_protection = {
     .fix = "env.hflags bits 23 and 27 made from CR4",
     .source = "QEMU target/i386/cpu.c:x86_update_hflags, target/i386/machine.c:"
               "cpu_post_load, target/i386/helper.c:cpu_x86_update_cr4",
-    .evidence = 'b',
-    .test = "vm/rules-cpu: hflags-protection",
+    .evidence = 'a',
+    .test = "vm/rules-kvm: hflags-protection",
     .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

@@ -123,6 +123,6 @@ const MoseRule mose_rule_interrupt_shadow = {
               "target/i386/cpu.c:x86_cpu_pending_interrupt; Linux "
               "Documentation/virt/kvm/api.rst, KVM_GET_VCPU_EVENTS",
     .evidence = 'b',
-    .test = "vm/rules-events: interrupt-shadow",
+    .test = "vm/rules-events: interrupt shadow to tcg",
     .rewrite = rewrite,
 };

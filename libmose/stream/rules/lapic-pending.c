@@ -42,8 +42,8 @@ const MoseRule mose_rule_lapic_pending = {
     .effect = "it is never delivered in the emulator: a lost IPI or device interrupt",
     .fix = "bit 1 of cpu_common/interrupt_request set when IRR outranks the priority",
     .source = "QEMU hw/intc/apic.c:apic_post_load, apic_update_irq",
-    .evidence = 'b',
-    .test = "vm/rules: lapic-pending",
+    .evidence = 'a',
+    .test = "vm/rules-kvm: lapic-pending",
     .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

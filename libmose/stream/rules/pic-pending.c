@@ -41,8 +41,8 @@ const MoseRule mose_rule_pic_pending = {
            "and LINT0 lets it through",
     .source = "QEMU hw/intc/i8259.c, hw/i386/x86-cpu.c:pic_irq_request, "
               "hw/intc/apic.c:apic_accept_pic_intr",
-    .evidence = 'b',
-    .test = "vm/rules-irq: pic-pending",
+    .evidence = 'a',
+    .test = "vm/rules-kvm: pic-pending",
     .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

@@ -105,8 +105,8 @@ const MoseRule mose_rule_pit = {
     .fix = "channels[0].next_transition_time := the next after the guest was stopped",
     .source = "QEMU hw/i386/kvm/i8254.c:kvm_pit_get, hw/timer/i8254.c:pit_post_load, "
               "pit_irq_timer_update",
-    .evidence = 'a',
-    .test = "vm/rules-kvm: pit",
+    .evidence = 'b',
+    .test = "vm/rules-irq: pit",
     .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

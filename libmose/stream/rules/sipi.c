@@ -103,6 +103,6 @@ const MoseRule mose_rule_sipi = {
               "target/i386/kvm/kvm.c:kvm_put_vcpu_events; Linux "
               "arch/x86/kvm/lapic.c:kvm_apic_accept_events",
     .evidence = 'a',
-    .test = "vm/rules-kvm: sipi",
+    .test = "vm/rules-kvm: sipi to tcg",
     .rewrite = rewrite,
 };
