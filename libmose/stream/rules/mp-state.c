@@ -6,7 +6,8 @@
  * a vCPU that was never started as the APIC's wait_for_sipi. TCG leaves mp_state
  * as the last KVM wrote it: on the way back a vCPU that runs would be put to
  * sleep in the middle of its work, and with interrupts off for ever. The other
- * way KVM calls a vCPU that was never started "not halted", and TCG would run it.
+ * way KVM calls a vCPU that was never started "not halted", and TCG would run it. What
+ * starts one, and what KVM calls it until then, is rule sipi's.
  */
 #include "stream/rules/list.h"
 
