@@ -9,7 +9,7 @@ _mose_commands='host run list status stop plug unplug check emulate virtualize s
 _mose_options()
 {
     case $1 in
-    host) echo '--cpu --accel --qemu --json --help' ;;
+    host) echo '--cpu --accel --report --qemu --json --help' ;;
     run)
         echo '--accel --cpu --emulator-cpu --qemu --overcommit --ram-shared' \
             '--ram-private --json --help --'
@@ -65,7 +65,7 @@ _mose_argument()
     case $1:$2 in
     host:--accel | run:--accel) echo 'auto kvm tcg' ;;
     run:--cpu) echo portable ;;
-    host:--qemu | run:--qemu) echo FILES ;;
+    host:--qemu | host:--report | run:--qemu) echo FILES ;;
     run:--emulator-cpu | stream:--section | unplug:--timeout) ;;
     emulate:--channels | virtualize:--channels) ;;
     emulate:--downtime-limit | virtualize:--downtime-limit) ;;

@@ -17,9 +17,9 @@ rule_stopped_ns(gpointer data, guint64 tsc)
 static guint8 *
 in_page(RuleWorld *world, guint64 address, gsize len)
 {
-    guint64 offset = address - world->page_address;
+    guint64 offset = world ? address - world->page_address : 0;
 
-    if (!world->page_address || offset >= sizeof(world->page) ||
+    if (!world || !world->page_address || offset >= sizeof(world->page) ||
         len > sizeof(world->page) - offset)
         return NULL;
     return world->page + offset;
@@ -28,8 +28,12 @@ in_page(RuleWorld *world, guint64 address, gsize len)
 gboolean
 rule_read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
+    const RuleWorld *world = data;
     const guint8 *from = in_page(data, address, len);
 
+    if (world && world->ram && len <= world->ram_size &&
+        address <= world->ram_size - len)
+        from = world->ram + address;
     if (from)
         memcpy(to, from, len);
     return from != NULL;

@@ -245,7 +245,7 @@ test_lapic_pending(void)
     check_ticks("lapic-pending", leave_tick_pending);
 }
 
-/* --- in-flight: KVM has taken the tick out of IRR and not delivered it --- */
+/* --- interrupt-injected: KVM has taken the tick out of IRR and not delivered it --- */
 
 static gboolean
 leave_tick_in_flight(MoseDoc *doc, gpointer data, GError **error)
@@ -262,9 +262,9 @@ leave_tick_in_flight(MoseDoc *doc, gpointer data, GError **error)
 }
 
 static void
-test_in_flight(void)
+test_interrupt_injected(void)
 {
-    check_ticks("in-flight", leave_tick_in_flight);
+    check_ticks("interrupt-injected", leave_tick_in_flight);
 }
 
 /* --- globalstate: stopped by a breakpoint --- */
@@ -324,7 +324,7 @@ main(int argc, char **argv)
     g_test_add_func("/rules/hflags", test_hflags);
     g_test_add_func("/rules/smi", test_smi);
     g_test_add_func("/rules/lapic-pending", test_lapic_pending);
-    g_test_add_func("/rules/in-flight", test_in_flight);
+    g_test_add_func("/rules/interrupt-injected", test_interrupt_injected);
     g_test_add_func("/rules/globalstate", test_globalstate);
     return vm_run_tests();
 }

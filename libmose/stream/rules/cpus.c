@@ -2,7 +2,8 @@
 /*
  * Walking the vCPUs of a document. Sections "cpu", "cpu_common" and "apic" come
  * once a vCPU, in vCPU order; their instance numbers differ ("apic" has the APIC
- * id), so the order is what ties them together.
+ * id), so the order is what ties them together. And changes of a field that say
+ * whether they were any.
  */
 #include <string.h>
 
@@ -40,4 +41,28 @@ mose_rule_waits_for_start(const MoseDoc *doc, guint cpu)
     guint64 waits;
 
     return sipi && mose_section_get(sipi, "wait_for_sipi", &waits, NULL) && waits;
+}
+
+gboolean
+mose_rule_change(MoseSection *section, const char *path, guint64 value,
+                 gboolean *changed, GError **error)
+{
+    guint64 old;
+
+    if (!mose_section_get(section, path, &old, error))
+        return FALSE;
+    if (old == value)
+        return TRUE;
+    *changed = TRUE;
+    return mose_section_set(section, path, value, error);
+}
+
+gboolean
+mose_rule_change_bits(MoseSection *section, const char *path, guint64 clear,
+                      guint64 set, gboolean *changed, GError **error)
+{
+    guint64 value;
+
+    return mose_section_get(section, path, &value, error) &&
+           mose_rule_change(section, path, (value & ~clear) | set, changed, error);
 }
