@@ -8,6 +8,7 @@
 /* Refusals first. Then the clocks in the order in which they build on each other:
  * the TSC as the guest last saw it, the time that passed since, the clock made
  * from both. What waits in the APIC last: in-flight puts something there. */
+/* clang-format off */
 const MoseRule *const mose_rules[] = {
     &mose_rule_cpu_features,
     &mose_rule_devices,
@@ -17,12 +18,16 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_stopped_time,
     &mose_rule_kvmclock,
     &mose_rule_hflags,
+    &mose_rule_x87_stack,
+    &mose_rule_mtrr_mask,
+    &mose_rule_misc_enable,
     &mose_rule_mp_state,
     &mose_rule_smi,
     &mose_rule_in_flight,
     &mose_rule_lapic_pending,
     NULL,
 };
+/* clang-format on */
 
 static const char *const class_names[MOSE_N_CLASSES] = {
     [MOSE_HW_EQUIVALENCE] = "HW equivalence",
