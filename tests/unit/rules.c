@@ -366,7 +366,7 @@ static void
 test_together(void)
 {
     static const char *const wanted[] = {
-        "tsc", "stopped-time", "kvmclock", "poll-control", "hflags-protection",
+        "tsc", "stopped-time", "kvmclock", "poll-control", "misc-enable", "hflags-protection",
     };
     static const RuleValue cpu[] = { { "env.tsc", 500 },
                                      { "env.hflags", 0 },
@@ -380,6 +380,15 @@ test_together(void)
                                      { "env.soft_interrupt", 0 },
                                      { "env.nmi_injected", 0 },
                                      { "env.nmi_pending", 0 },
+                                     { "env.fpus_vmstate", 0 },
+                                     { "env.mtrr_var[0].mask", 0 },
+                                     { "env.mtrr_var[1].mask", 0 },
+                                     { "env.mtrr_var[2].mask", 0 },
+                                     { "env.mtrr_var[3].mask", 0 },
+                                     { "env.mtrr_var[4].mask", 0 },
+                                     { "env.mtrr_var[5].mask", 0 },
+                                     { "env.mtrr_var[6].mask", 0 },
+                                     { "env.mtrr_var[7].mask", 0 },
                                      { 0 } };
     static const RuleValue timer[] = { { "cpu_ticks_offset", 10 },
                                        { "cpu_clock_offset", 20 },

@@ -19,6 +19,7 @@ extern const MoseRule mose_rule_kvmclock;
 extern const MoseRule mose_rule_kvmclock_aps;
 extern const MoseRule mose_rule_lapic_oneshot;
 extern const MoseRule mose_rule_lapic_pending;
+extern const MoseRule mose_rule_misc_enable;
 extern const MoseRule mose_rule_mp_state;
 extern const MoseRule mose_rule_nmi_injected;
 extern const MoseRule mose_rule_pdptrs;
@@ -27,6 +28,7 @@ extern const MoseRule mose_rule_pit;
 extern const MoseRule mose_rule_pit_edge;
 extern const MoseRule mose_rule_poll_control;
 extern const MoseRule mose_rule_sipi;
+extern const MoseRule mose_rule_mtrr_mask;
 extern const MoseRule mose_rule_smi;
 extern const MoseRule mose_rule_stale_interrupt;
 extern const MoseRule mose_rule_stale_shadow;
@@ -34,6 +36,7 @@ extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tr_busy;
 extern const MoseRule mose_rule_tsc;
 extern const MoseRule mose_rule_xstate_bv;
+extern const MoseRule mose_rule_x87_stack;
 
 /* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each
  * way to TCG: it does nothing where there is nothing to do. */

@@ -12,6 +12,7 @@
  * sleeps before what it waits for. What is in flight goes back to the interrupt
  * controllers, so what waits there comes last.
  */
+/* clang-format off */
 const MoseRule *const mose_rules[] = {
     &mose_rule_cpu_features,
     &mose_rule_devices,
@@ -33,6 +34,9 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_poll_control,
     &mose_rule_stale_shadow,
     &mose_rule_interrupt_shadow,
+    &mose_rule_x87_stack,
+    &mose_rule_mtrr_mask,
+    &mose_rule_misc_enable,
     &mose_rule_mp_state,
     &mose_rule_sipi,
     &mose_rule_smi,
@@ -45,6 +49,7 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_stale_interrupt,
     NULL,
 };
+/* clang-format on */
 
 static const char *const class_names[MOSE_N_CLASSES] = {
     [MOSE_HW_EQUIVALENCE] = "HW equivalence",
