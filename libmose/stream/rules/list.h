@@ -4,16 +4,21 @@
 
 #include "stream/rules/rule.h"
 
+extern const MoseRule mose_rule_async_pf;
 extern const MoseRule mose_rule_cpu_features;
 extern const MoseRule mose_rule_devices;
 extern const MoseRule mose_rule_blocked;
 extern const MoseRule mose_rule_globalstate;
+extern const MoseRule mose_rule_guest_stopped;
 extern const MoseRule mose_rule_hflags;
 extern const MoseRule mose_rule_in_flight;
 extern const MoseRule mose_rule_kvmclock;
 extern const MoseRule mose_rule_lapic_pending;
 extern const MoseRule mose_rule_mp_state;
+extern const MoseRule mose_rule_pvclock_frequency;
+extern const MoseRule mose_rule_pvclock_vcpus;
 extern const MoseRule mose_rule_smi;
+extern const MoseRule mose_rule_steal_time;
 extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tsc;
 

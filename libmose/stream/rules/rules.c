@@ -6,23 +6,31 @@
 #include "stream/rules/list.h"
 
 /* Refusals first. Then the clocks in the order in which they build on each other:
- * the TSC as the guest last saw it, the time that passed since, the clock made
- * from both. What waits in the APIC last: in-flight puts something there. */
+ * the TSC as the guest last saw it, the clocks that vCPUs make of theirs, the time that
+ * passed since, the clock made from both. What waits in the APIC last: async-pf, which
+ * asks what is in flight, and in-flight put something there. */
+/* clang-format off: one a line */
 const MoseRule *const mose_rules[] = {
     &mose_rule_cpu_features,
     &mose_rule_devices,
     &mose_rule_blocked,
     &mose_rule_globalstate,
     &mose_rule_tsc,
+    &mose_rule_pvclock_vcpus,
+    &mose_rule_pvclock_frequency,
     &mose_rule_stopped_time,
     &mose_rule_kvmclock,
+    &mose_rule_guest_stopped,
+    &mose_rule_steal_time,
     &mose_rule_hflags,
     &mose_rule_mp_state,
     &mose_rule_smi,
+    &mose_rule_async_pf,
     &mose_rule_in_flight,
     &mose_rule_lapic_pending,
     NULL,
 };
+/* clang-format on */
 
 static const char *const class_names[MOSE_N_CLASSES] = {
     [MOSE_HW_EQUIVALENCE] = "HW equivalence",
