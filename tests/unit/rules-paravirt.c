@@ -340,6 +340,46 @@ test_frequency_refused(void)
     }
 }
 
+/* --- hyperv-hypercall --- */
+
+static gboolean
+hypercall(RuleWorld *world, guint64 os_id, guint64 msr, guint64 efer)
+{
+    const RuleValue values[] = { { "env.efer", efer }, { 0 } };
+    g_autoptr(MoseDoc) doc = mose_doc_new();
+    MoseSection *cpu = rule_add_section(doc, "cpu", 0, values), *section;
+
+    section = add_msr(cpu, "cpu/msr_hyperv_hypercall", "env.msr_hv_guest_os_id", os_id);
+    mose_section_append(section, "env.msr_hv_hypercall", "uint64", 8, msr);
+    return run_twice("hyperv-hypercall", MOSE_KVM_TO_TCG, world, doc);
+}
+
+static void
+test_hyperv_hypercall(void)
+{
+    static const guint8 intel[] = { 0x0f, 0x01, 0xc1, 0xc3 };
+    static const guint8 amd[] = { 0x0f, 0x01, 0xd9, 0xc3 };
+    static const guint8 other[] = { 0x0d, 0, 0, 0, 0x80, 0x0f, 0x01, 0xc1, 0xc3 };
+    static const guint8 in_64[] = { 0xeb, 2, 0x90, 0xc3, 0xb8, 2, 0, 0, 0, 0xc3, 0 };
+    static const guint8 in_32[] = { 0xeb, 2, 0x90, 0xc3, 0x31, 0xd2,
+                                    0xb8, 2, 0,    0,    0,    0xc3 };
+    RuleWorld world = { 0 };
+
+    put(&world, 0, intel, sizeof(intel));
+    g_assert_false(hypercall(&world, 1, PAGE, 0x500));     /* not enabled */
+    g_assert_false(hypercall(&world, 0, PAGE | 1, 0x500)); /* no guest OS */
+    g_assert_false(hypercall(&world, 1, 0x123001, 0x500)); /* no RAM */
+    g_assert_false(hypercall(&world, 1, G_MAXUINT64, 0x500));
+    g_assert_cmpmem(world.page, sizeof(intel), intel, sizeof(intel));
+    g_assert_true(hypercall(&world, 1, PAGE | 1, 0x500));
+    g_assert_cmpmem(world.page, sizeof(in_64), in_64, sizeof(in_64));
+    put(&world, 0, amd, sizeof(amd));
+    g_assert_true(hypercall(&world, 1, PAGE | 1, 0x100));
+    g_assert_cmpmem(world.page, sizeof(in_32), in_32, sizeof(in_32));
+    put(&world, 0, other, sizeof(other));
+    g_assert_false(hypercall(&world, 1, PAGE | 1, 0x500));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -352,5 +392,6 @@ main(int argc, char **argv)
     g_test_add_func("/rules/pvclock-frequency", test_frequency);
     g_test_add_func("/rules/pvclock-frequency/hostile", test_frequency_hostile);
     g_test_add_func("/rules/pvclock-frequency/refused", test_frequency_refused);
+    g_test_add_func("/rules/hyperv-hypercall", test_hyperv_hypercall);
     return g_test_run();
 }

@@ -144,6 +144,19 @@ say_steal_time(MoseDoc *doc, gpointer data, GError **error)
     return TRUE;
 }
 
+static gboolean
+say_hypercall(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *cpu = mose_rule_cpu_section(doc, "cpu", 0);
+    MoseSection *added =
+        mose_section_add_subsection(cpu, "cpu/msr_hyperv_hypercall", 1);
+
+    mose_section_append(added, "env.msr_hv_guest_os_id", "uint64", 8, 0x8100);
+    mose_section_append(added, "env.msr_hv_hypercall", "uint64", 8,
+                        PV_HYPERCALL_PAGE | 1);
+    return TRUE;
+}
+
 static const Case cases[] = {
     { "steal-time", "pv-steal", "tcg", 2, NULL, say_steal_time,
       "has a stale translation" },
@@ -153,6 +166,7 @@ static const Case cases[] = {
       "vCPU 1 shows" },
     { "pvclock-frequency", "pv-clock-frequency", "tcg", 1, NULL, say_clock,
       "of its rate" },
+    { "hyperv-hypercall", "pv-hyperv", "tcg", 1, NULL, say_hypercall, "exception 6" },
 };
 
 int

@@ -11,6 +11,7 @@ extern const MoseRule mose_rule_blocked;
 extern const MoseRule mose_rule_globalstate;
 extern const MoseRule mose_rule_guest_stopped;
 extern const MoseRule mose_rule_hflags;
+extern const MoseRule mose_rule_hyperv_hypercall;
 extern const MoseRule mose_rule_in_flight;
 extern const MoseRule mose_rule_kvmclock;
 extern const MoseRule mose_rule_lapic_pending;

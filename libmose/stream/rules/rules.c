@@ -22,6 +22,7 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_kvmclock,
     &mose_rule_guest_stopped,
     &mose_rule_steal_time,
+    &mose_rule_hyperv_hypercall,
     &mose_rule_hflags,
     &mose_rule_mp_state,
     &mose_rule_smi,
