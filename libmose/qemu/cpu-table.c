@@ -48,10 +48,16 @@ const MoseCpuRow mose_cpu_excluded[] = {
       "tcg/system/svm_helper.c" },
     { "kvm-msi-ext-dest-id", "interrupt destinations that TCG's APIC cannot reach",
       "kvm/kvm-cpu.c:kvm_default_props" },
-    { "hv-*", "MSRs that TCG has no handler for", "kvm/hyperv.c" },
+    { "hv-*", "MSRs and hypercalls that TCG has no handler for; some do without",
+      "kvm/hyperv-proto.h, docs/system/i386/hyperv.rst" },
 };
 const gsize mose_cpu_n_excluded = G_N_ELEMENTS(mose_cpu_excluded);
 
+#define HYPERV "docs/system/i386/hyperv.rst"
+
+/* Of Hyper-V's enlightenments those are here that need no MSR while the guest runs. Its
+ * hypercalls are answered (rule hyperv-hypercall), which is enough for hv-spinlocks=N:
+ * no feature, but a number of tries before one. */
 const MoseCpuRow mose_cpu_tolerated[] = {
     { "kvmclock", "the clock's page goes on by the TSC, which the stream carries",
       "Linux arch/x86/kernel/kvmclock.c" },
@@ -68,6 +74,13 @@ const MoseCpuRow mose_cpu_tolerated[] = {
     { "kvm-asyncpf-int", "goes with kvm-asyncpf", "machine.c: cpu/async_pf_int_msr" },
     { "kvm-asyncpf-vmexit", "the same for guests of the guest",
       "Linux Documentation/virt/kvm/x86/msr.rst" },
+    { "hv-relaxed", "a hint", HYPERV },
+    { "hv-avic", "a hint", HYPERV },
+    { "hv-no-nonarch-coresharing", "a hint", HYPERV },
+    { "hv-enforce-cpuid", "what KVM lets the guest use", HYPERV },
+    { "hv-frequencies", "MSRs that the guest has read at its boot", HYPERV },
+    { "hv-crash", "MSRs that a guest writes when it crashes; TCG ignores them",
+      HYPERV },
     { "kvm-pv-eoi", "without KVM no interrupt is marked, and the guest writes EOI",
       "machine.c: cpu/async_pv_eoi_msr" },
 };
@@ -149,6 +162,8 @@ find(const MoseCpuRow *rows, gsize n, const char *name)
 const MoseCpuRow *
 mose_cpu_excluded_row(const char *name)
 {
+    if (mose_cpu_tolerated_row(name) != NULL)
+        return NULL;
     return find(mose_cpu_excluded, mose_cpu_n_excluded, name);
 }
 

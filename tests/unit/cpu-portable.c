@@ -162,6 +162,29 @@ test_tables(void)
     g_assert_null(mose_cpu_excluded_row("svm2"));
 }
 
+/* Enlightenments of Hyper-V are asked for, and in no expansion of QEMU's. */
+static void
+test_enlightenments(void)
+{
+    g_autoptr(JsonObject) kvm = quoted(KVM_BASE), kvm_max = quoted(KVM_MAX);
+    g_autoptr(JsonObject) tcg = quoted(TCG_BASE), tcg_max = quoted(TCG_MAX);
+    g_autoptr(JsonObject) props = NULL;
+    g_autoptr(GPtrArray) before = NULL, after = NULL;
+    g_autofree char *model = NULL;
+    const MoseCpuLoss *loss;
+
+    before = mose_cpu_losses_from_models(kvm, kvm_max, tcg, tcg_max);
+    g_assert_true(mose_cpu_parse("qemu64,hv_relaxed,hv-spinlocks=0x1fff,hv-vapic=on,"
+                                 "hv-time=off,+hv-crash",
+                                 &model, &props, NULL));
+    mose_cpu_add_enlightenments(props, kvm, kvm_max);
+    after = mose_cpu_losses_from_models(kvm, kvm_max, tcg, tcg_max);
+    g_assert_cmpuint(after->len, ==, before->len + 1);
+    loss = after->pdata[0]; /* sorted */
+    g_assert_cmpstr(loss->name, ==, "hv-vapic");
+    g_assert_false(loss->harmless);
+}
+
 static void
 test_parse(void)
 {
@@ -256,6 +279,7 @@ main(int argc, char **argv)
     g_test_add_func("/cpu/portable/without-kvm", test_without_kvm);
     g_test_add_func("/cpu/portable/nothing-in-common", test_nothing_in_common);
     g_test_add_func("/cpu/tables", test_tables);
+    g_test_add_func("/cpu/enlightenments", test_enlightenments);
     g_test_add_func("/cpu/parse/accepts", test_parse);
     g_test_add_func("/cpu/parse/refuses", test_parse_refuses);
     g_test_add_func("/cpu/losses", test_losses);
