@@ -41,7 +41,6 @@ const MoseCpuRow mose_cpu_excluded[] = {
     { "kvm-pv-unhalt", "a hypercall: TCG raises #UD", "tcg/system/svm_helper.c" },
     { "kvm-pv-ipi", "a hypercall: TCG raises #UD", "tcg/system/svm_helper.c" },
     { "kvm-pv-sched-yield", "a hypercall: TCG raises #UD", "tcg/system/svm_helper.c" },
-    { "kvm-poll-control", "an MSR that TCG ignores", "tcg/system/misc_helper.c" },
     { "kvm-hint-dedicated", "says that a vCPU is never preempted; under TCG it is",
       "Linux Documentation/virt/kvm/x86/cpuid.rst" },
     { "kvm-mmu", "hypercalls of the first KVM: TCG raises #UD",
@@ -74,6 +73,8 @@ const MoseCpuRow mose_cpu_tolerated[] = {
     { "kvm-asyncpf-int", "goes with kvm-asyncpf", "machine.c: cpu/async_pf_int_msr" },
     { "kvm-asyncpf-vmexit", "the same for guests of the guest",
       "Linux Documentation/virt/kvm/x86/msr.rst" },
+    { "kvm-poll-control", "whether the host waits a while for a vCPU that sleeps",
+      "Linux Documentation/virt/kvm/x86/msr.rst" },
     { "hv-relaxed", "a hint", HYPERV },
     { "hv-avic", "a hint", HYPERV },
     { "hv-no-nonarch-coresharing", "a hint", HYPERV },
@@ -81,8 +82,8 @@ const MoseCpuRow mose_cpu_tolerated[] = {
     { "hv-frequencies", "MSRs that the guest has read at its boot", HYPERV },
     { "hv-crash", "MSRs that a guest writes when it crashes; TCG ignores them",
       HYPERV },
-    { "kvm-pv-eoi", "without KVM no interrupt is marked, and the guest writes EOI",
-      "machine.c: cpu/async_pv_eoi_msr" },
+    { "kvm-pv-eoi", "KVM takes its mark back at each exit, and the guest writes EOI",
+      "Linux arch/x86/kvm/lapic.c:apic_sync_pv_eoi_from_guest" },
 };
 const gsize mose_cpu_n_tolerated = G_N_ELEMENTS(mose_cpu_tolerated);
 
