@@ -240,10 +240,12 @@ void cpu_enable(void);
 bool vcpu_start(unsigned vcpu);
 void vcpu_init(unsigned vcpu);
 bool vcpu_sipi(unsigned vcpu);
-void vcpu_job(unsigned vcpu, Job job);
+/* By an IPI, if it is online: whether it took that. */
+bool vcpu_job(unsigned vcpu, Job job);
 /* Have each of the others run @call; whether all did. */
 bool vcpus_call(void (*call)(void));
-void vcpu_step(unsigned vcpu); /* p-vcpus.c: a piece of background work */
+void vcpus_setup(void);        /* p-vcpus.c: what IPIs do; */
+void vcpu_step(unsigned vcpu); /* a piece of background work */
 /* Each of the others takes an IPI, and one more (p-smp.c). */
 const char *check_ipis(void);
 

@@ -182,7 +182,7 @@ set_up(void)
     pic_init();
     ioapic_mask_all();
     apic_init();
-    on_vector(VECTOR_IPI, NULL);
+    vcpus_setup();
     time_init();
 }
 

@@ -45,10 +45,15 @@ take_ipi(Frame *frame)
     apic_eoi();
 }
 
+void
+vcpus_setup(void)
+{
+    on_vector(VECTOR_IPI, take_ipi);
+}
+
 static const char *
 prepare(void)
 {
-    on_vector(VECTOR_IPI, take_ipi);
     if (machine.vcpus == 1)
         return "one vCPU";
     for (unsigned i = 1; i < machine.vcpus; i++) {
@@ -74,10 +79,9 @@ static const char *
 check_one(unsigned i)
 {
     Vcpu *vcpu = &vcpus[i];
-    uint32_t ipis = vcpu->ipis, done;
+    uint32_t done;
 
-    vcpu_job(i, JOB_BUSY);
-    if (!wait_change(&vcpu->ipis, ipis, ANSWER_MS))
+    if (!vcpu_job(i, JOB_BUSY))
         return say("vCPU %u takes no IPI", i);
     done = vcpu->steps;
     if (!wait_change(&vcpu->steps, done, ANSWER_MS))

@@ -42,12 +42,16 @@ vcpu_start(unsigned vcpu)
     return vcpu_sipi(vcpu);
 }
 
-void
+bool
 vcpu_job(unsigned vcpu, Job job)
 {
+    uint32_t ipis = vcpus[vcpu].ipis;
+
     vcpus[vcpu].job = job;
-    if (vcpus[vcpu].online)
-        apic_send(vcpu, VECTOR_IPI); /* it may sleep */
+    if (!vcpus[vcpu].online)
+        return true;
+    apic_send(vcpu, VECTOR_IPI); /* it may sleep */
+    return wait_change(&vcpus[vcpu].ipis, ipis, START_MS * TRIES);
 }
 
 bool

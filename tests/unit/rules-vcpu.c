@@ -149,7 +149,7 @@ test_mp_state(void)
         g_assert_cmpuint(after(MOSE_TCG_TO_KVM, old, 1, FALSE, "cpu", "env.mp_state"),
                          ==, HALTED);
         g_assert_cmpuint(after(MOSE_TCG_TO_KVM, old, 1, TRUE, "cpu", "env.mp_state"),
-                         ==, UNINITIALIZED);
+                         ==, INIT_RECEIVED);
         g_assert_cmpuint(after(MOSE_TCG_TO_KVM, old, 0, TRUE, "cpu", "env.mp_state"),
                          ==, RUNNABLE);
         g_assert_cmpuint(after(MOSE_KVM_TO_TCG, old, 1, FALSE, "cpu_common", "halted"),
