@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Clocks that the guest makes of its TSC by a page that KVM writes (Linux
- * arch/x86/include/asm/pvclock-abi.h), where TSCs are not one, or not the host's. KVM
- * lets nobody have such TSCs on most hosts: the guest fills the page as KVM would, and
- * the test has the stream say the rest. So only with "pv" on the command line.
+ * arch/x86/include/asm/pvclock-abi.h), where TSCs are not one, or not the host's. Where
+ * KVM cannot have such TSCs the guest fills the page as KVM would, and the test has the
+ * stream say the rest. So only with "pv" on the command line.
  */
 #include "litmus.h"
 #include "pv.h"
@@ -16,7 +16,15 @@ typedef struct {
     volatile uint8_t flags, pad[2];
 } PvClock;
 
-enum { RATE_MS = 500, RATE_PERCENT = 5, JUMP_S = 3 };
+enum {
+    CLOCKSOURCE2 = 1 << 3,
+    ENABLED = 1,
+    RATE_MS = 500,
+    RATE_PERCENT = 5,
+    JUMP_S = 3
+};
+#define MSR_TSC 0x10u
+#define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01u
 #define SECOND UINT64_C(1000000000)
 
 static uint64_t clocks[MAX_VCPUS], last_ns;
@@ -86,8 +94,25 @@ fill(unsigned vcpu, uint64_t khz, uint64_t tsc)
     page->version = 2;
 }
 
-/* --- the others' TSCs are ahead: the stream will say so --- */
+/* --- the others' TSCs are ahead --- */
 
+static void
+enable(void)
+{
+    PvClock *page = page_of(this_vcpu());
+
+    memset((void *)(uintptr_t)page, 0, sizeof(*page));
+    wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (uintptr_t)page | ENABLED);
+}
+
+static void
+enable_ahead(void)
+{
+    wrmsr(MSR_TSC, rdtsc() + PV_TSC_AHEAD);
+    enable();
+}
+
+/* A KVM in software has one TSC for all, too: there the stream has to say so. */
 static const char *
 prepare_vcpus(void)
 {
@@ -96,6 +121,10 @@ prepare_vcpus(void)
     if (machine.vcpus == 1)
         return "one vCPU";
     on_vector(VECTOR_IPI, count_and_eoi); /* of vcpus_call() */
+    if ((machine.kvm_features & CLOCKSOURCE2) && !machine.slow) {
+        enable();
+        return vcpus_call(enable_ahead) ? look_at_all() : "a vCPU does not come";
+    }
     for (unsigned i = 0; i < machine.vcpus; i++)
         fill(i, tsc_khz, rdtsc() + (i ? PV_TSC_AHEAD : 0));
     return NULL;

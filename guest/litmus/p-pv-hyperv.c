@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A Hyper-V hypercall that the hypervisor does not know is answered. With "pv" on the
- * command line alone: the guest puts into the page what KVM would (Linux
- * arch/x86/kvm/hyperv.c:kvm_hv_set_msr_pw), and the stream says that it has.
+ * command line also where there is no Hyper-V: the guest puts into the page what KVM
+ * would (Linux arch/x86/kvm/hyperv.c:kvm_hv_set_msr_pw), and the stream says that it
+ * has.
  */
 #include "litmus.h"
 #include "pv.h"
 
-enum { INVALID_CODE = 2, KEPT = 0x1234 };
+enum { INVALID_CODE = 2, KEPT = 0x1234, ENABLED = 1 };
+#define HV_X64_MSR_GUEST_OS_ID 0x40000000u
+#define HV_X64_MSR_HYPERCALL 0x40000001u
 
 typedef struct {
     uint64_t rax, rdx;
@@ -18,9 +21,14 @@ prepare(void)
 {
     static const uint8_t vmcall_ret[] = { 0x0f, 0x01, 0xc1, 0xc3 };
 
-    if (!option_flag("pv"))
-        return "not asked for";
     memset((void *)PV_HYPERCALL_PAGE, 0, PAGE_SIZE);
+    if (same(machine.hypervisor, "Microsoft Hv")) {
+        wrmsr(HV_X64_MSR_GUEST_OS_ID, UINT64_C(0x8100) << 48);
+        wrmsr(HV_X64_MSR_HYPERCALL, PV_HYPERCALL_PAGE | ENABLED);
+        return NULL;
+    }
+    if (!option_flag("pv"))
+        return "no Hyper-V";
     memcpy((void *)PV_HYPERCALL_PAGE, vmcall_ret, sizeof(vmcall_ret));
     return NULL;
 }

@@ -15,6 +15,7 @@ enum {
     PV_CLOCK = 0,     /* in it: struct pvclock_vcpu_time_info, */
     PV_STEAL = 0x100, /* kvm_steal_time, */
     PV_APF = 0x200,   /* kvm_vcpu_pv_apf_data */
+    PV_WALL = 0x300,  /* pvclock_wall_clock */
     PV_HYPERCALL_PAGE = 0x60000,
     PV_VECTOR = 0x70,
     PV_TSC_PERCENT = 125, /* of the host's: the frequency of a TSC that KVM scales */

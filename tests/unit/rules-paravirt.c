@@ -340,6 +340,52 @@ test_frequency_refused(void)
     }
 }
 
+/* --- wall-clock --- */
+
+#define WALL 512
+
+/* The seconds that the guest finds, whose clock shows @ns at its TSC 1000 and who found
+ * @sec before. */
+static guint32
+wall_sec(guint64 address, guint64 ns, guint32 sec, gboolean *ret_changed)
+{
+    static const RuleValue timer[] = { { "cpu_ticks_offset", 1000 }, { 0 } };
+    const RuleValue cpu[] = { { "env.system_time_msr", PAGE | 1 },
+                              { "env.wall_clock_msr", address },
+                              { 0 } };
+    const MosePvClock clock = { .tsc_timestamp = 1000, .system_time = ns, SCALE };
+    guint32 wall[] = { 2, sec, 0 };
+    g_autoptr(MoseDoc) doc = mose_doc_new();
+    RuleWorld world = { 0 };
+
+    rule_add_section(doc, "timer", 0, timer);
+    rule_add_section(doc, "cpu", 0, cpu);
+    put(&world, 0, &clock, sizeof(clock));
+    put(&world, WALL, wall, sizeof(wall));
+    *ret_changed = run_twice("wall-clock", MOSE_KVM_TO_TCG, &world, doc);
+    memcpy(wall, world.page + WALL, sizeof(wall));
+    g_assert_cmpuint(wall[0], ==, *ret_changed ? 4 : 2);
+    return wall[1];
+}
+
+static void
+test_wall_clock(void)
+{
+    const guint64 second = 1000000000;
+    guint32 now = (guint32)(g_get_real_time() / G_USEC_PER_SEC), got;
+    gboolean changed;
+
+    got = wall_sec(PAGE + WALL, 5000 * second, 77, &changed);
+    g_assert_true(changed);
+    g_assert_cmpuint(got, >=, now - 5000);
+    g_assert_cmpuint(got, <=, now - 5000 + 60);
+    /* one that has no such page, or has it nowhere, or whose clock makes no sense */
+    g_assert_cmpuint(wall_sec(0, second, 77, &changed), ==, 77);
+    g_assert_cmpuint(wall_sec(0x123000, second, 77, &changed), ==, 77);
+    g_assert_cmpuint(wall_sec(PAGE + WALL, G_MAXUINT64, 77, &changed), ==, 77);
+    g_assert_cmpuint(wall_sec(PAGE + 4090, second, 77, &changed), ==, 77);
+}
+
 /* --- hyperv-hypercall --- */
 
 static gboolean
@@ -392,6 +438,7 @@ main(int argc, char **argv)
     g_test_add_func("/rules/pvclock-frequency", test_frequency);
     g_test_add_func("/rules/pvclock-frequency/hostile", test_frequency_hostile);
     g_test_add_func("/rules/pvclock-frequency/refused", test_frequency_refused);
+    g_test_add_func("/rules/wall-clock", test_wall_clock);
     g_test_add_func("/rules/hyperv-hypercall", test_hyperv_hypercall);
     return g_test_run();
 }

@@ -8,13 +8,18 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "guest/guest.h"
 #include "guest/litmus/pv.h"
+#include "lib/full-kvm.h"
 #include "lib/litmus.h"
+#include "qemu/command.h"
 #include "stream/rules/list.h"
 #include "util/error.h"
 #include "util/fd.h"
 
-#define KVM_CPU "-cpu qemu64,-cx16,-svm,-kvm-msi-ext-dest-id,"
+#define KVM_CPU "-cpu qemu64,-cx16,-svm,-x2apic,-kvm-msi-ext-dest-id,"
+#define MEMORY_MB 1024 /* of the Linux with a full KVM */
+#define SLOW_SECONDS 200
 
 typedef struct {
     const char *rule;
@@ -24,6 +29,7 @@ typedef struct {
     const char *cpu;     /* features for -cpu under KVM */
     LitmusTamper tamper; /* NULL: KVM itself says it */
     const char *failure; /* what the property says without the rule */
+    guint pause_s;       /* the guest is paused for so long before */
 } Case;
 
 static gboolean
@@ -47,6 +53,8 @@ start(const Case *what)
     g_autofree char *cpu = what->cpu ? g_strconcat(KVM_CPU, what->cpu, NULL) : NULL;
 
     return litmus_start(&(LitmusSetup){
+        .full_kvm = full_kvm_is_inside(),
+        .seconds = full_kvm_is_inside() ? SLOW_SECONDS : 0,
         .accel = what->accel,
         .vcpus = what->vcpus,
         .only = what->property,
@@ -55,6 +63,22 @@ start(const Case *what)
         .qemu = cpu,
         .append = "pv",
     });
+}
+
+/* It is told to no clock of its own. */
+static void
+pause_it(const Litmus *litmus, guint seconds)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) guest =
+        mose_guest_open(litmus_name(litmus), MOSE_GUEST_LOOK, &error);
+    g_autoptr(MoseQmp) qmp =
+        guest ? mose_guest_connect(guest, MOSE_MONITOR_QUERY, &error) : NULL;
+
+    g_assert_no_error(error);
+    g_assert_true(mose_qmp_run(qmp, "stop", NULL, &error));
+    g_usleep(seconds * G_USEC_PER_SEC);
+    g_assert_true(mose_qmp_run(qmp, "cont", NULL, &error));
 }
 
 /* The verdict on the property after a switch without @rule; NULL: the guest is gone. */
@@ -66,8 +90,10 @@ verdict(const Case *what, const char *rule)
     const char *said;
 
     litmus_arm(litmus);
+    if (what->pause_s)
+        pause_it(litmus, what->pause_s);
     litmus_switch(litmus, what->tamper, rule);
-    verdicts = litmus_try_check(litmus, 60);
+    verdicts = litmus_try_check(litmus, full_kvm_is_inside() ? SLOW_SECONDS : 60);
     said = verdicts ? g_hash_table_lookup(verdicts, what->property) : NULL;
     if (verdicts && !said)
         said = g_hash_table_lookup(verdicts, "FAULT");
@@ -164,20 +190,54 @@ static const Case cases[] = {
       "nobody wakes tasks of vCPU" },
     { "pvclock-vcpus", "pv-clock-vcpus", "kvm", 2, "+kvmclock", say_ahead,
       "vCPU 1 shows" },
+    { "wall-clock", "pv-wall", "kvm", 1, "+kvmclock", NULL, "KVM's time is", 6 },
     { "pvclock-frequency", "pv-clock-frequency", "tcg", 1, NULL, say_clock,
       "of its rate" },
     { "hyperv-hypercall", "pv-hyperv", "tcg", 1, NULL, say_hypercall, "exception 6" },
 };
 
+/* What a KVM with SVM says by itself: the program is told to by KVM_IN_TCG. */
+static const Case full_cases[] = {
+    { "steal-time", "pv-steal", "kvm", 2, "+kvm-steal-time", NULL,
+      "has a stale translation" },
+    { "async-pf", "pv-apf", "kvm", 2, "+kvm-asyncpf,+kvm-asyncpf-int", NULL,
+      "nobody wakes tasks of vCPU" },
+    { "pvclock-vcpus", "pv-clock-vcpus", "kvm", 2, "+kvmclock", NULL, "vCPU 1 shows" },
+    { "hyperv-hypercall", "pv-hyperv", "kvm", 1, "+hv-relaxed", NULL, "exception 6" },
+};
+
+static const char *why_not;
+
+static void
+skip(gconstpointer unused)
+{
+    g_test_skip(why_not);
+}
+
+static void
+add_cases(const char *where, const Case *list, gsize n)
+{
+    for (gsize i = 0; i < n; i++) {
+        g_autofree char *path = g_strconcat(where, list[i].rule, NULL);
+
+        g_test_add_data_func(path, &list[i], why_not ? skip : run);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
+    gboolean inside = full_kvm_is_inside(), full = inside || g_getenv("KVM_IN_TCG");
+    FullKvm linux_inside = { .memory_mb = MEMORY_MB, .file = "LITMUS" };
+    int ret;
+
+    if (full && !inside && (ret = full_kvm_run(&linux_inside, argv, &why_not)) >= 0)
+        return ret;
     g_test_init(&argc, &argv, NULL);
     vm_setup();
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *path = g_strconcat("/paravirt/", cases[i].rule, NULL);
-
-        g_test_add_data_func(path, &cases[i], run);
-    }
+    if (full)
+        add_cases("/paravirt/full-kvm/", full_cases, G_N_ELEMENTS(full_cases));
+    else
+        add_cases("/paravirt/", cases, G_N_ELEMENTS(cases));
     return vm_run_tests();
 }

@@ -22,6 +22,7 @@ extern const MoseRule mose_rule_smi;
 extern const MoseRule mose_rule_steal_time;
 extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tsc;
+extern const MoseRule mose_rule_wall_clock;
 
 /* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each
  * way to TCG: it does nothing where there is nothing to do. */

@@ -21,6 +21,7 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_stopped_time,
     &mose_rule_kvmclock,
     &mose_rule_guest_stopped,
+    &mose_rule_wall_clock,
     &mose_rule_steal_time,
     &mose_rule_hyperv_hypercall,
     &mose_rule_hflags,
