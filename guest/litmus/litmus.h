@@ -35,7 +35,8 @@ typedef struct {
 /* Text for prepare() and check(); one buffer a property is enough, so there is one. */
 const char *say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether the host's next byte has come. Once true, true until the round's end. */
+/* Whether the host's next byte has come. Once true, true until the round's end. Asks
+ * once a millisecond; by the TSC, which may jump. */
 bool host_says(void);
 
 /* --- what this machine is (machine.c); as it was at boot --- */
@@ -82,6 +83,8 @@ int64_t tsc_ahead_us(Moment from, Moment to);
 /* Wait for @ms; until *@word is not @from, at most @ms: whether it is. */
 void wait_ms(unsigned ms);
 bool wait_change(const volatile uint32_t *word, uint32_t from, unsigned ms);
+/* A tenth of a millisecond, or until *@word (may be NULL) is not @from. */
+void let_others_work(const volatile uint32_t *word, uint32_t from);
 
 /* --- interrupts (idt.c) --- */
 

@@ -14,7 +14,13 @@ static bool host_said;
 bool
 host_says(void)
 {
-    host_said = host_said || serial_get();
+    static uint64_t asked;
+    uint64_t tsc = rdtsc();
+
+    if (!host_said && tsc - asked >= tsc_khz) {
+        asked = tsc;
+        host_said = serial_get();
+    }
     return host_said;
 }
 

@@ -2,7 +2,7 @@
 /* Timers outside of the processor, all periodic: PIT, HPET, RTC. */
 #include "litmus.h"
 
-enum { PIT_HZ = 1193182, HZ = 100, RTC_HZ = 64 };
+enum { PIT_HZ = 1193182, PIT_PIN = 2, HZ = 100, RTC_HZ = 64 };
 enum { PIT_CHANNEL0 = 0x40, PIT_CONTROL = 0x43, PIT_RATE = 0x34, PIT_ONCE = 0x30 };
 
 static void
@@ -13,11 +13,13 @@ pit_start(void)
     outb(PIT_CHANNEL0, (uint8_t)(PIT_HZ / HZ >> 8));
 }
 
-/* In this mode it does nothing before it gets a count. */
+/* Once more, at once, and then never. */
 static void
 pit_stop(void)
 {
     outb(PIT_CONTROL, PIT_ONCE);
+    outb(PIT_CHANNEL0, 1);
+    outb(PIT_CHANNEL0, 0);
 }
 
 /* --- PIT through the PIC --- */
@@ -63,7 +65,7 @@ static const char *
 prepare_pit_ioapic(void)
 {
     on_vector(VECTOR_DEVICE, count_and_eoi);
-    ioapic_route(2, VECTOR_DEVICE);
+    ioapic_route(PIT_PIN, VECTOR_DEVICE);
     pit_start();
     return NULL;
 }
@@ -74,7 +76,7 @@ check_pit_ioapic(void)
     const char *wrong = check_rate(VECTOR_DEVICE, HZ);
 
     pit_stop();
-    ioapic_route(2, IOAPIC_MASKED);
+    ioapic_route(PIT_PIN, IOAPIC_MASKED);
     return wrong;
 }
 
@@ -84,7 +86,8 @@ PROPERTY(pit_ioapic) = {
     .check = check_pit_ioapic,
 };
 
-/* --- HPET (IA-PC HPET specification 1.0a) --- */
+/* --- HPET (IA-PC HPET specification 1.0a), in place of the PIT: KVM has no other route
+ * that pc and q35 share (QEMU hw/i386/kvm/ioapic.c:kvm_pc_setup_irq_routing) --- */
 
 enum {
     HPET = 0xfed00000,
@@ -93,19 +96,16 @@ enum {
     HPET_CONFIG = 0x10,
     HPET_COUNTER = 0xf0,
     HPET_T0 = 0x100,
-    HPET_T0_ROUTES = 0x104,
     HPET_T0_COMPARATOR = 0x108
 };
 enum {
     HPET_ENABLE = 1,
+    HPET_LEGACY = 2,
     T_ENABLE = 1 << 2,
     T_PERIODIC = 1 << 3,
     T_SET = 1 << 6,
-    T_ROUTE = 9,
     T_32BIT = 1 << 8
 };
-
-static unsigned hpet_pin;
 
 static volatile uint32_t *
 hpet(unsigned reg)
@@ -116,23 +116,19 @@ hpet(unsigned reg)
 static const char *
 prepare_hpet(void)
 {
-    uint32_t routes, period_fs = *hpet(HPET_PERIOD);
+    uint32_t period_fs = *hpet(HPET_PERIOD);
 
     if (*hpet(HPET_ID) >> 16 != 0x8086 || period_fs == 0)
         return "no HPET";
-    routes = *hpet(HPET_T0_ROUTES) & ~3u;
-    if (!routes)
-        return "the HPET has no pin of the IOAPIC";
-    hpet_pin = (unsigned)__builtin_ctz(routes);
     on_vector(VECTOR_DEVICE, count_and_eoi);
-    ioapic_route(hpet_pin, VECTOR_DEVICE);
+    ioapic_route(PIT_PIN, VECTOR_DEVICE);
     *hpet(HPET_CONFIG) = 0;
     *hpet(HPET_COUNTER) = 0;
     *hpet(HPET_COUNTER + 4) = 0;
-    *hpet(HPET_T0) = T_ENABLE | T_PERIODIC | T_SET | T_32BIT | hpet_pin << T_ROUTE;
+    *hpet(HPET_T0) = T_ENABLE | T_PERIODIC | T_SET | T_32BIT;
     *hpet(HPET_T0_COMPARATOR) = (uint32_t)(UINT64_C(1000000000000000) / HZ / period_fs);
     *hpet(HPET_T0_COMPARATOR) = (uint32_t)(UINT64_C(1000000000000000) / HZ / period_fs);
-    *hpet(HPET_CONFIG) = HPET_ENABLE;
+    *hpet(HPET_CONFIG) = HPET_ENABLE | HPET_LEGACY;
     return NULL;
 }
 
@@ -143,7 +139,7 @@ check_hpet(void)
 
     *hpet(HPET_CONFIG) = 0;
     *hpet(HPET_T0) = 0;
-    ioapic_route(hpet_pin, IOAPIC_MASKED);
+    ioapic_route(PIT_PIN, IOAPIC_MASKED);
     return wrong;
 }
 

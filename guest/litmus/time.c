@@ -6,7 +6,13 @@
  */
 #include "litmus.h"
 
-enum { PM_TIMER = 0x608, PM_MASK = 0xffffff, TRIES = 5, CALIBRATE_MS = 50 };
+enum {
+    PM_TIMER = 0x608,
+    PM_MASK = 0xffffff,
+    TRIES = 5,
+    CALIBRATE_MS = 50,
+    POLLS_A_MS = 10
+};
 
 uint64_t tsc_khz = 1000000;
 
@@ -54,6 +60,17 @@ tsc_ahead_us(Moment from, Moment to)
     return (int64_t)ahead * 1000000 / PM_HZ;
 }
 
+/* Each access to a port takes QEMU's big lock, and whoever does nothing else keeps its
+ * other threads from it. Ends at once where the TSC jumps. */
+void
+let_others_work(const volatile uint32_t *word, uint32_t from)
+{
+    uint64_t begin = rdtsc();
+
+    while (rdtsc() - begin < tsc_khz / POLLS_A_MS && (!word || *word == from))
+        relax();
+}
+
 bool
 wait_change(const volatile uint32_t *word, uint32_t from, unsigned ms)
 {
@@ -67,7 +84,7 @@ wait_change(const volatile uint32_t *word, uint32_t from, unsigned ms)
             return word && *word != from;
         left -= went;
         last = pm;
-        relax();
+        let_others_work(word, from);
     }
     return true;
 }

@@ -366,8 +366,10 @@ test_directions(void)
 static void
 test_together(void)
 {
-    static const char *const wanted[] = { "tsc", "stopped-time", "kvmclock", "hflags",
-                                          NULL };
+    static const char *const wanted[] = { "tsc",    "stopped-time", "kvmclock",
+                                          "hflags", "misc-enable",  NULL };
+    static const char *const wanted_without[] = { "tsc", "stopped-time", "kvmclock",
+                                                  "misc-enable", NULL };
     static const RuleValue cpu[] = { { "env.tsc", 500 },
                                      { "env.hflags", 0 },
                                      { "env.cr[4]", 1 << 21 },
@@ -378,6 +380,15 @@ test_together(void)
                                      { "env.soft_interrupt", 0 },
                                      { "env.nmi_injected", 0 },
                                      { "env.nmi_pending", 0 },
+                                     { "env.fpus_vmstate", 0 },
+                                     { "env.mtrr_var[0].mask", 0 },
+                                     { "env.mtrr_var[1].mask", 0 },
+                                     { "env.mtrr_var[2].mask", 0 },
+                                     { "env.mtrr_var[3].mask", 0 },
+                                     { "env.mtrr_var[4].mask", 0 },
+                                     { "env.mtrr_var[5].mask", 0 },
+                                     { "env.mtrr_var[6].mask", 0 },
+                                     { "env.mtrr_var[7].mask", 0 },
                                      { 0 } };
     static const RuleValue timer[] = { { "cpu_ticks_offset", 10 },
                                        { "cpu_clock_offset", 20 },
@@ -398,9 +409,10 @@ test_together(void)
         rule_add_section(doc, "kvmclock", 0, clock);
         mose_rules_rewrite(&context, doc, without ? "hflags" : NULL, changed, &error);
         g_assert_no_error(error);
-        g_assert_cmpuint(changed->len, ==, 4 - without);
+        g_assert_cmpuint(changed->len, ==, 5 - without);
         for (guint i = 0; i < changed->len; i++)
-            g_assert_cmpstr(changed->pdata[i], ==, wanted[i]);
+            g_assert_cmpstr(changed->pdata[i], ==,
+                            (without ? wanted_without : wanted)[i]);
         g_assert_cmphex(rule_get(section, "env.hflags"), ==, without ? 0 : 1 << 23);
         /* The TSC as KVM left it, and 1 ms at 1 MHz. */
         g_assert_cmpuint(rule_get(mose_doc_find(doc, "timer", 0), "cpu_ticks_offset"),

@@ -32,8 +32,9 @@ typedef struct {
     const char *accel, *machine;
     guint vcpus;
     Way way;
-    guint rounds;  /* 0: one an exclusive */
-    gboolean slow; /* in the long form alone */
+    guint rounds;     /* 0: one an exclusive */
+    gboolean slow;    /* in the long form alone */
+    const char *only; /* exclusives; NULL: all */
 } Case;
 
 /* "tcg pc 2": its verdicts, by "round property", when it stays where it is. */
@@ -100,6 +101,7 @@ start(const Case *what, guint rounds)
         .machine = what->machine,
         .vcpus = what->vcpus,
         .rounds = rounds,
+        .only = what->only,
     });
 }
 
@@ -108,7 +110,8 @@ static GHashTable *
 reference_of(const Case *what)
 {
     g_autofree char *key =
-        g_strdup_printf("%s %s %u", what->accel, what->machine, what->vcpus);
+        g_strdup_printf("%s %s %u %s", what->accel, what->machine, what->vcpus,
+                        what->only ? what->only : "all");
     GHashTable *reference = g_hash_table_lookup(references, key);
     g_autoptr(Litmus) litmus = NULL;
 
@@ -152,17 +155,69 @@ run(gconstpointer data)
     all = go_about(litmus, what->way, reference);
 }
 
+/* --- without a rule --- */
+
+/* What fails then, when a guest goes from KVM into the emulator. */
+typedef struct {
+    const char *path, *rule, *only, *background, *property;
+} Without;
+
+static const Without withouts[] = {
+    { "/litmus/without/x87-stack", "x87-stack", "none", "fpu", "fpu" },
+    { "/litmus/without/mtrr-mask", "mtrr-mask", "none", "msrs", "msrs" },
+    { "/litmus/without/misc-enable", "misc-enable", "none", "msrs", "msrs" },
+};
+
+static void
+run_without(gconstpointer data)
+{
+    const Without *what = data;
+    g_autoptr(Litmus) litmus = NULL;
+    g_autoptr(GHashTable) good = NULL, bad = NULL;
+
+    if (cannot_run(&(Case){ .accel = "kvm" }))
+        return;
+    litmus = litmus_start(&(LitmusSetup){ .accel = "kvm",
+                                          .only = what->only,
+                                          .background = what->background,
+                                          .rounds = 2 });
+    litmus_arm(litmus);
+    litmus_switch(litmus, NULL, NULL);
+    good = litmus_check(litmus);
+    litmus_assert(good, what->property, "PASS");
+    litmus_switch(litmus, NULL, NULL);
+    litmus_arm(litmus);
+    litmus_switch(litmus, NULL, what->rule);
+    bad = litmus_check(litmus);
+    litmus_assert(bad, what->property, "FAIL");
+}
+
+/* What a guest that starts on KVM is asked in the short form. */
+#define SHORT_KVM "ipi-pending,pic-pending,lapic-oneshot,lapic-periodic,halted,hpet,rtc"
+
 static const Case cases[] = {
-    { "/litmus/tcg/alone", "tcg", "pc", 2, STAY, 0, FALSE },
-    { "/litmus/tcg/switched", "tcg", "pc", 2, BOTH, 0, FALSE },
-    { "/litmus/kvm/alone", "kvm", "pc", 2, STAY, 0, FALSE },
-    { "/litmus/kvm/there", "kvm", "pc", 2, THERE, 0, FALSE },
-    { "/litmus/kvm/back", "kvm", "pc", 2, BACK, 0, FALSE },
+    { "/litmus/tcg/pc", "tcg", "pc", 2, BOTH, 0, FALSE, NULL },
+    { "/litmus/kvm/pc", "kvm", "pc", 1, THERE, 0, FALSE, SHORT_KVM },
+    { "/litmus/tcg/pc-1", "tcg", "pc", 1, BOTH, 20, TRUE, NULL },
+    { "/litmus/tcg/pc-4", "tcg", "pc", 4, BOTH, 20, TRUE, NULL },
+    { "/litmus/tcg/q35-1", "tcg", "q35", 1, BOTH, 20, TRUE, NULL },
+    { "/litmus/tcg/q35-2", "tcg", "q35", 2, BOTH, 20, TRUE, NULL },
+    { "/litmus/tcg/q35-4", "tcg", "q35", 4, BOTH, 20, TRUE, NULL },
+    { "/litmus/kvm/pc-1/there", "kvm", "pc", 1, THERE, 0, TRUE, NULL },
+    { "/litmus/kvm/pc-1/back", "kvm", "pc", 1, BACK, 0, TRUE, NULL },
+    { "/litmus/kvm/pc-2/there", "kvm", "pc", 2, THERE, 0, TRUE, NULL },
+    { "/litmus/kvm/pc-2/back", "kvm", "pc", 2, BACK, 0, TRUE, NULL },
+    { "/litmus/kvm/pc-4/both", "kvm", "pc", 4, BOTH, 20, TRUE, NULL },
+    { "/litmus/kvm/q35-1/both", "kvm", "q35", 1, BOTH, 20, TRUE, NULL },
+    { "/litmus/kvm/q35-2/both", "kvm", "q35", 2, BOTH, 20, TRUE, NULL },
+    { "/litmus/kvm/q35-4/both", "kvm", "q35", 4, BOTH, 20, TRUE, NULL },
 };
 
 /* The same on a full KVM: the program is told to by KVM_IN_TCG. */
 static const Case full_cases[] = {
-    { "/litmus/full-kvm/both", "kvm", "pc", 2, BOTH, 0, FALSE },
+    { "/litmus/full-kvm/alone", "kvm", "pc", 2, STAY, 0, FALSE, NULL },
+    { "/litmus/full-kvm/both", "kvm", "pc", 2, BOTH, 0, TRUE, NULL },
+    { "/litmus/full-kvm/q35", "kvm", "q35", 1, BOTH, 0, TRUE, NULL },
 };
 
 static const char *why_not;
@@ -198,6 +253,8 @@ main(int argc, char **argv)
         add_cases(full_cases, G_N_ELEMENTS(full_cases), why_not ? skip : run);
     else
         add_cases(cases, G_N_ELEMENTS(cases), run);
+    for (gsize i = 0; i < G_N_ELEMENTS(withouts) && !full; i++)
+        g_test_add_data_func(withouts[i].path, &withouts[i], run_without);
     ret = vm_run_tests();
     g_hash_table_unref(references);
     return ret;

@@ -15,7 +15,9 @@ extern const MoseRule mose_rule_hyperv_hypercall;
 extern const MoseRule mose_rule_in_flight;
 extern const MoseRule mose_rule_kvmclock;
 extern const MoseRule mose_rule_lapic_pending;
+extern const MoseRule mose_rule_misc_enable;
 extern const MoseRule mose_rule_mp_state;
+extern const MoseRule mose_rule_mtrr_mask;
 extern const MoseRule mose_rule_pvclock_frequency;
 extern const MoseRule mose_rule_pvclock_vcpus;
 extern const MoseRule mose_rule_smi;
@@ -23,6 +25,7 @@ extern const MoseRule mose_rule_steal_time;
 extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tsc;
 extern const MoseRule mose_rule_wall_clock;
+extern const MoseRule mose_rule_x87_stack;
 
 /* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each
  * way to TCG: it does nothing where there is nothing to do. */

@@ -9,7 +9,7 @@
  * the TSC as the guest last saw it, the clocks that vCPUs make of theirs, the time that
  * passed since, the clock made from both. What waits in the APIC last: async-pf, which
  * asks what is in flight, and in-flight put something there. */
-/* clang-format off: one a line */
+/* clang-format off */
 const MoseRule *const mose_rules[] = {
     &mose_rule_cpu_features,
     &mose_rule_devices,
@@ -25,6 +25,9 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_steal_time,
     &mose_rule_hyperv_hypercall,
     &mose_rule_hflags,
+    &mose_rule_x87_stack,
+    &mose_rule_mtrr_mask,
+    &mose_rule_misc_enable,
     &mose_rule_mp_state,
     &mose_rule_smi,
     &mose_rule_async_pf,
