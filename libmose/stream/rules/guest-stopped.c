@@ -55,5 +55,6 @@ const MoseRule mose_rule_guest_stopped = {
               "arch/x86/kernel/kvmclock.c:kvm_check_and_clear_guest_paused",
     .evidence = 'b',
     .test = "vm/kvm-boot: guest-stopped",
+    .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

@@ -104,5 +104,6 @@ const MoseRule mose_rule_pvclock_frequency = {
               "arch/x86/kvm/x86.c:kvm_guest_time_update",
     .evidence = 'b',
     .test = "vm/paravirt: pvclock-frequency",
+    .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };

@@ -74,5 +74,6 @@ const MoseRule mose_rule_pvclock_vcpus = {
               "arch/x86/kvm/x86.c:kvm_synchronize_tsc",
     .evidence = 'b',
     .test = "vm/paravirt: pvclock-vcpus",
+    .detect = mose_rule_from_kvm,
     .rewrite = rewrite,
 };
