@@ -144,6 +144,20 @@ mose_cpu_losses_from_models(JsonObject *from, JsonObject *from_max, JsonObject *
     return losses;
 }
 
+static void
+add_enlightenment(JsonObject *props, const char *name, JsonNode *node, gpointer to)
+{
+    if (g_str_has_prefix(name, "hv-") && mose_json_bool(props, name, FALSE))
+        json_object_set_boolean_member(to, name, TRUE);
+}
+
+void
+mose_cpu_add_enlightenments(JsonObject *props, JsonObject *cpu, JsonObject *max)
+{
+    json_object_foreach_member(props, add_enlightenment, cpu);
+    json_object_foreach_member(props, add_enlightenment, max);
+}
+
 /* Expansions of the side's CPU, and of all that its accelerator offers, also
  * what QEMU holds unfit for migration (invtsc). */
 static gboolean
@@ -160,7 +174,11 @@ expand_side(MoseCpuQuery *query, const MoseCpuSide *side, JsonObject **ret_cpu,
     if (*ret_cpu == NULL)
         return FALSE;
     *ret_max = mose_cpu_query_expand(query, "max", all, error);
-    return *ret_max != NULL;
+    if (*ret_max == NULL)
+        return FALSE;
+    if (strcmp(side->accel, "kvm") == 0)
+        mose_cpu_add_enlightenments(props, *ret_cpu, *ret_max);
+    return TRUE;
 }
 
 GPtrArray *

@@ -13,7 +13,8 @@ typedef struct {
     const char *source;
 } MoseCpuRow;
 
-/* Never part of the portable CPU, whoever offers them. */
+/* Never part of the portable CPU, whoever offers them; what is tolerated is not, even
+ * if a pattern fits it. */
 extern const MoseCpuRow mose_cpu_excluded[];
 extern const gsize mose_cpu_n_excluded;
 

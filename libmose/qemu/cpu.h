@@ -79,6 +79,13 @@ GPtrArray *mose_cpu_losses(const char *qemu, const MoseCpuSide *from,
 GPtrArray *mose_cpu_losses_from_models(JsonObject *from, JsonObject *from_max,
                                        JsonObject *to, JsonObject *to_max);
 
+/*
+ * Add to expansions of a CPU under KVM the enlightenments of Hyper-V that @props, of
+ * its argument, ask for. QEMU leaves them out of static expansions (target/i386/cpu.c:
+ * x86_cpu_static_props), and does not start where KVM cannot give what is asked for.
+ */
+void mose_cpu_add_enlightenments(JsonObject *props, JsonObject *cpu, JsonObject *max);
+
 /* The features (char *) that the running QEMU behind @qmp was asked for and has
  * dropped: property unavailable-features of its first CPU. */
 GPtrArray *mose_cpu_unavailable(MoseQmp *qmp, GError **error);

@@ -81,7 +81,7 @@ test_with_kvm(void)
     g_assert_true(says(cpu->virtualizer, "avx2=on"));
     g_assert_true(says(cpu->virtualizer, "kvmclock=on"));
     g_assert_true(says(cpu->virtualizer, "kvm-steal-time=off"));
-    g_assert_true(says(cpu->virtualizer, "kvm-asyncpf=off"));
+    g_assert_true(says(cpu->virtualizer, "kvm-asyncpf=on"));
     g_assert_true(says(cpu->virtualizer, "kvm-pv-ipi=off"));
     g_assert_true(says(cpu->virtualizer, "pcid=off"));
     g_assert_true(says(cpu->virtualizer, "pni=off")); /* the base has it, KVM hasn't */
@@ -116,7 +116,7 @@ test_sides_agree(void)
             g_assert_true(says(cpu->emulator, words[i]));
         g_assert_null(mose_cpu_excluded_row(name));
     }
-    g_assert_cmpuint(on, ==, cpu->features->len + 1); /* kvmclock */
+    g_assert_cmpuint(on, ==, cpu->features->len + 2); /* kvmclock, kvm-asyncpf */
 }
 
 static void
@@ -157,9 +157,32 @@ test_tables(void)
     for (gsize i = 0; i < mose_cpu_n_harmless; i++)
         g_assert_null(mose_cpu_excluded_row(mose_cpu_harmless[i].name));
     g_assert_nonnull(mose_cpu_excluded_row("vmx-ept"));
-    g_assert_nonnull(mose_cpu_excluded_row("kvm-asyncpf-int"));
+    g_assert_nonnull(mose_cpu_excluded_row("hv-synic"));
     g_assert_null(mose_cpu_excluded_row("kvm"));
     g_assert_null(mose_cpu_excluded_row("svm2"));
+}
+
+/* Enlightenments of Hyper-V are asked for, and in no expansion of QEMU's. */
+static void
+test_enlightenments(void)
+{
+    g_autoptr(JsonObject) kvm = quoted(KVM_BASE), kvm_max = quoted(KVM_MAX);
+    g_autoptr(JsonObject) tcg = quoted(TCG_BASE), tcg_max = quoted(TCG_MAX);
+    g_autoptr(JsonObject) props = NULL;
+    g_autoptr(GPtrArray) before = NULL, after = NULL;
+    g_autofree char *model = NULL;
+    const MoseCpuLoss *loss;
+
+    before = mose_cpu_losses_from_models(kvm, kvm_max, tcg, tcg_max);
+    g_assert_true(mose_cpu_parse("qemu64,hv_relaxed,hv-spinlocks=0x1fff,hv-vapic=on,"
+                                 "hv-time=off,+hv-crash",
+                                 &model, &props, NULL));
+    mose_cpu_add_enlightenments(props, kvm, kvm_max);
+    after = mose_cpu_losses_from_models(kvm, kvm_max, tcg, tcg_max);
+    g_assert_cmpuint(after->len, ==, before->len + 1);
+    loss = after->pdata[0]; /* sorted */
+    g_assert_cmpstr(loss->name, ==, "hv-vapic");
+    g_assert_false(loss->harmless);
 }
 
 static void
@@ -256,6 +279,7 @@ main(int argc, char **argv)
     g_test_add_func("/cpu/portable/without-kvm", test_without_kvm);
     g_test_add_func("/cpu/portable/nothing-in-common", test_nothing_in_common);
     g_test_add_func("/cpu/tables", test_tables);
+    g_test_add_func("/cpu/enlightenments", test_enlightenments);
     g_test_add_func("/cpu/parse/accepts", test_parse);
     g_test_add_func("/cpu/parse/refuses", test_parse_refuses);
     g_test_add_func("/cpu/losses", test_losses);

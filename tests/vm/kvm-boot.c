@@ -6,10 +6,14 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "guest/clock.h"
 #include "guest/guest.h"
 #include "qemu/command.h"
+#include "switch/switch.h"
 #include "util/json.h"
 #include "vm/kvm-boot-guest.h"
+
+#define MINUTE_MS 60000u
 
 static VmGuest *good, *without_tsc;
 static gint64 seen_us; /* when the good one printed the line, monotonic */
@@ -146,8 +150,109 @@ test_to_userspace(void)
     g_assert_cmpint(uptime, <, elapsed + G_USEC_PER_SEC);
     g_assert_cmpint(uptime, >, elapsed - 20 * G_USEC_PER_SEC);
     g_assert_cmpstr(mose_json_string(page, "clocksource", ""), ==, "kvm-clock");
+}
+
+/* --- guest-stopped: it has been in KVM, and stays out of it --- */
+
+/* A KVM in software runs no userspace: the other side is a TCG from now on. */
+static void
+leave_kvm_for_good(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) guest = mose_guest_open(good->name, MOSE_GUEST_LOCK, &error);
+    MoseSpec *spec;
+
+    g_assert_no_error(error);
+    spec = guest->spec;
+    g_free(spec->accel[MOSE_SIDE_VIRTUALIZER]);
+    spec->accel[MOSE_SIDE_VIRTUALIZER] = g_strdup("tcg");
+    g_free(spec->cpu[MOSE_SIDE_VIRTUALIZER]);
+    spec->cpu[MOSE_SIDE_VIRTUALIZER] = g_strdup(spec->cpu[MOSE_SIDE_EMULATOR]);
+    g_assert_true(mose_guest_save(guest, &error));
+}
+
+static void
+add_to(MoseSection *section, const char *path, guint64 by)
+{
+    g_autoptr(GError) error = NULL;
+    guint64 value = 0;
+
+    g_assert_true(mose_section_get(section, path, &value, &error));
+    g_assert_true(mose_section_set(section, path, value + by, &error));
+}
+
+/* As after a switch of a minute: all its clocks have gone on. */
+static gboolean
+a_minute_later(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *timer = mose_doc_find(doc, "timer", 0);
+    const guint64 *khz = data;
+
+    add_to(timer, "cpu_ticks_offset", MINUTE_MS * *khz);
+    add_to(timer, "cpu_clock_offset", MINUTE_MS * 1000000);
+    return TRUE;
+}
+
+static void
+switch_for_a_minute(const char *without)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) guest = mose_guest_open(good->name, MOSE_GUEST_LOCK, &error);
+    MoseSwitchOptions options = { .without_rule = without, .tamper = a_minute_later };
+    MoseTscSample from = mose_tsc_sample(), to;
+    MoseSwitchReport report = { 0 };
+    guint64 khz;
+
+    g_assert_no_error(error);
+    g_usleep(100000);
+    to = mose_tsc_sample();
+    khz = mose_tsc_khz(&from, &to);
+    options.data = &khz;
+    options.side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR
+                                                        : MOSE_SIDE_VIRTUALIZER;
+    mose_switch(guest, &options, &report, &error);
+    g_assert_no_error(error);
+    mose_switch_report_clear(&report);
+}
+
+/* Whether the guest says within some periods of its watchdog (4 s) that it was locked
+ * up. */
+static gboolean
+complains(void)
+{
+    gint64 deadline = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+
+    while (g_get_monotonic_time() < deadline) {
+        g_autofree char *console = NULL;
+
+        g_usleep(200000);
+        g_assert_true(g_file_get_contents(good->console, &console, NULL, NULL));
+        if (strstr(console, "soft lockup") || strstr(console, "detected stalls"))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+test_guest_stopped(void)
+{
+    g_autoptr(JsonObject) page = NULL;
+
+    if (kvm_boot_cannot_run())
+        return;
+    leave_kvm_for_good();
+    /* One that sleeps forgives itself: Linux kernel/time/tick-sched.c,
+     * tick_nohz_update_jiffies(). */
+    vm_shell(good, "while :; do :; done &");
+    switch_for_a_minute(NULL);
+    g_assert_false(complains());
+    page = vm_assert_healthy(good);
+    switch_for_a_minute("guest-stopped");
+    g_assert_true(complains());
     vm_mose(NULL, NULL, "stop", good->name, NULL);
 }
+
+/* --- without tsc --- */
 
 /* The TSC starts anew, far behind what the clock's page says: no userspace with
  * a sane clock within the time that the good one needs many times over. */
@@ -178,6 +283,7 @@ main(int argc, char **argv)
     g_test_add_func("/kvm-boot/without-kvmclock", test_without_kvmclock);
     g_test_add_func("/kvm-boot/there-and-back", test_there_and_back);
     g_test_add_func("/kvm-boot/to-userspace", test_to_userspace);
+    g_test_add_func("/kvm-boot/guest-stopped", test_guest_stopped);
     g_test_add_func("/kvm-boot/without-tsc", test_without_tsc);
     ret = vm_run_tests();
     vm_guest_free(good);

@@ -8,60 +8,22 @@
  * clock shows: without it QEMU reads the guest's page itself, and asserts that
  * the TSC there is not in the future (kvmclock_current_nsec).
  *
- * The guest computes that clock from a page it shares with KVM (Linux
- * Documentation/virt/kvm/x86/msr.rst, MSR_KVM_SYSTEM_TIME_NEW): system_time + (tsc
- * - tsc_timestamp) * mul >> 32, shifted. Nobody writes the page in the emulator,
- * where it stays valid as long as the TSC ticks on.
+ * The guest computes that clock from a page it shares with KVM (paravirt.h). Nobody
+ * writes the page in the emulator, where it stays valid as long as the TSC ticks on.
  */
-#include <string.h>
-
 #include "stream/rules/list.h"
-
-/* struct pvclock_vcpu_time_info, Linux arch/x86/include/asm/pvclock-abi.h */
-typedef struct {
-    guint32 version;
-    guint32 pad0;
-    guint64 tsc_timestamp;
-    guint64 system_time;
-    guint32 tsc_to_system_mul;
-    gint8 tsc_shift;
-    guint8 flags;
-    guint8 pad[2];
-} __attribute__((packed)) PvClock;
-
-#define ENABLED 1
-
-/* The guest's clock at TSC value @tsc, in nanoseconds. */
-static gboolean
-clock_at(const PvClock *page, guint64 tsc, guint64 *ret)
-{
-    guint64 delta = tsc - page->tsc_timestamp;
-    int shift = page->tsc_shift;
-
-    /* The page is the guest's: it may hold anything. */
-    if (tsc < page->tsc_timestamp || shift < -31 || shift > 31)
-        return FALSE;
-    delta = shift < 0 ? delta >> -shift : delta << shift;
-    *ret = page->system_time +
-           (guint64)(((unsigned __int128)delta * page->tsc_to_system_mul) >> 32);
-    return TRUE;
-}
+#include "stream/rules/paravirt.h"
 
 /* What the first vCPU's clock shows; FALSE if the guest doesn't use it. */
 static gboolean
 guest_clock(const MoseRuleContext *context, MoseDoc *doc, guint64 *ret)
 {
     MoseSection *cpu = mose_rule_cpu_section(doc, "cpu", 0);
-    guint64 msr, tsc;
-    PvClock page;
+    MosePvClock clock;
+    guint64 tsc;
 
-    if (!cpu || !context->read_memory ||
-        !mose_section_get(cpu, "env.system_time_msr", &msr, NULL) || !(msr & ENABLED) ||
-        !mose_section_get(cpu, "env.tsc", &tsc, NULL))
-        return FALSE;
-    return context->read_memory(context->data, msr & ~(guint64)ENABLED, &page,
-                                sizeof(page)) &&
-           clock_at(&page, tsc, ret);
+    return cpu && mose_section_get(cpu, "env.tsc", &tsc, NULL) &&
+           mose_pvclock_read(context, cpu, &clock) && mose_pvclock_at(&clock, tsc, ret);
 }
 
 static gboolean

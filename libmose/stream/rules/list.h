@@ -5,16 +5,19 @@
 #include "stream/rules/rule.h"
 
 extern const MoseRule mose_rule_a20;
+extern const MoseRule mose_rule_async_pf;
 extern const MoseRule mose_rule_cpu_features;
 extern const MoseRule mose_rule_devices;
 extern const MoseRule mose_rule_blocked;
 extern const MoseRule mose_rule_exception_injected;
 extern const MoseRule mose_rule_globalstate;
+extern const MoseRule mose_rule_guest_stopped;
 extern const MoseRule mose_rule_hflags;
 extern const MoseRule mose_rule_hflags_protection;
 extern const MoseRule mose_rule_interrupt_injected;
 extern const MoseRule mose_rule_interrupt_shadow;
 extern const MoseRule mose_rule_ioapic_version;
+extern const MoseRule mose_rule_hyperv_hypercall;
 extern const MoseRule mose_rule_kvmclock;
 extern const MoseRule mose_rule_kvmclock_aps;
 extern const MoseRule mose_rule_lapic_oneshot;
@@ -29,13 +32,17 @@ extern const MoseRule mose_rule_pit_edge;
 extern const MoseRule mose_rule_poll_control;
 extern const MoseRule mose_rule_sipi;
 extern const MoseRule mose_rule_mtrr_mask;
+extern const MoseRule mose_rule_pvclock_frequency;
+extern const MoseRule mose_rule_pvclock_vcpus;
 extern const MoseRule mose_rule_smi;
 extern const MoseRule mose_rule_stale_interrupt;
 extern const MoseRule mose_rule_stale_shadow;
+extern const MoseRule mose_rule_steal_time;
 extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tr_busy;
 extern const MoseRule mose_rule_tsc;
 extern const MoseRule mose_rule_xstate_bv;
+extern const MoseRule mose_rule_wall_clock;
 extern const MoseRule mose_rule_x87_stack;
 
 /* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each

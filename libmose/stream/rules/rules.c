@@ -8,9 +8,10 @@
 /*
  * Refusals first. Then the timers, which go by the time at which the guest was stopped;
  * then the clocks in the order in which they build on each other: the TSC as the guest
- * last saw it, the time that passed since, the clock made from both. Whether a vCPU
- * sleeps before what it waits for. What is in flight goes back to the interrupt
- * controllers, so what waits there comes last.
+ * last saw it, the clocks that vCPUs make of theirs, the time that passed since, the
+ * clock made from both. Whether a vCPU sleeps before what it waits for. What is in flight
+ * goes back to the interrupt controllers (async-pf asks for it before), so what waits
+ * there comes last.
  */
 /* clang-format off */
 const MoseRule *const mose_rules[] = {
@@ -22,9 +23,15 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_pit,
     &mose_rule_lapic_oneshot,
     &mose_rule_tsc,
+    &mose_rule_pvclock_vcpus,
+    &mose_rule_pvclock_frequency,
     &mose_rule_stopped_time,
     &mose_rule_kvmclock,
     &mose_rule_kvmclock_aps,
+    &mose_rule_guest_stopped,
+    &mose_rule_wall_clock,
+    &mose_rule_steal_time,
+    &mose_rule_hyperv_hypercall,
     &mose_rule_hflags,
     &mose_rule_hflags_protection,
     &mose_rule_a20,
@@ -40,6 +47,7 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_mp_state,
     &mose_rule_sipi,
     &mose_rule_smi,
+    &mose_rule_async_pf,
     &mose_rule_exception_injected,
     &mose_rule_interrupt_injected,
     &mose_rule_nmi_injected,
