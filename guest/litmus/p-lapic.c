@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The local APIC's timer, in its modes. */
+#include "litmus.h"
+
+/* How much later than asked for an interrupt may come, on a busy host; a little
+ * earlier is what two clocks may differ by. */
+enum { LATE_MS = 20000, EARLY_MS = 60, AGAIN_MS = 300 };
+
+static Moment armed;
+static volatile uint64_t fired_tsc;
+
+static void
+fire(Frame *frame)
+{
+    fired_tsc = rdtsc();
+    count_and_eoi(frame);
+}
+
+static void
+begin(void)
+{
+    on_vector(VECTOR_TIMER, fire);
+    ticks[VECTOR_TIMER] = 0;
+    fired_tsc = 0;
+    armed = now();
+}
+
+/* It must come once, at @ms after it was armed, and not again. */
+static const char *
+check_once(uint64_t ms)
+{
+    uint64_t after;
+    uint32_t n;
+
+    irq_on();
+    wait_change(&ticks[VECTOR_TIMER], 0, (unsigned)ms + LATE_MS);
+    wait_ms(AGAIN_MS + (machine.slow ? 0 : (unsigned)ms));
+    irq_off();
+    n = ticks[VECTOR_TIMER];
+    after = (fired_tsc - armed.tsc) / tsc_khz;
+    apic_timer_off();
+    if (n == 0)
+        return "never fired";
+    if (after + EARLY_MS < ms)
+        return say("fired after %lu ms, not %lu", after, ms);
+    return n == 1 ? NULL : say("fired %u times", n);
+}
+
+/* --- it fires behind the switch --- */
+
+static const char *
+prepare_oneshot(void)
+{
+    begin();
+    apic_timer(0, machine.wait_ms * UINT64_C(1000000));
+    return NULL;
+}
+
+static const char *
+check_oneshot(void)
+{
+    return check_once(machine.wait_ms);
+}
+
+PROPERTY(lapic_oneshot) = {
+    .name = "lapic-oneshot",
+    .prepare = prepare_oneshot,
+    .check = check_oneshot,
+};
