@@ -16,6 +16,7 @@ extern const MoseRule mose_rule_mp_state;
 extern const MoseRule mose_rule_smi;
 extern const MoseRule mose_rule_stopped_time;
 extern const MoseRule mose_rule_tsc;
+extern const MoseRule mose_rule_tsc_deadline;
 
 /* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each
  * way to TCG: it does nothing where there is nothing to do. */

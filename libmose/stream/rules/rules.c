@@ -9,19 +9,13 @@
  * the TSC as the guest last saw it, the time that passed since, the clock made
  * from both. What waits in the APIC last: in-flight puts something there. */
 const MoseRule *const mose_rules[] = {
-    &mose_rule_cpu_features,
-    &mose_rule_devices,
-    &mose_rule_blocked,
-    &mose_rule_globalstate,
-    &mose_rule_tsc,
-    &mose_rule_stopped_time,
-    &mose_rule_kvmclock,
-    &mose_rule_hflags,
-    &mose_rule_mp_state,
-    &mose_rule_smi,
-    &mose_rule_in_flight,
-    &mose_rule_lapic_pending,
-    NULL,
+    &mose_rule_cpu_features,  &mose_rule_devices,
+    &mose_rule_blocked,       &mose_rule_globalstate,
+    &mose_rule_tsc,           &mose_rule_stopped_time,
+    &mose_rule_kvmclock,      &mose_rule_tsc_deadline,
+    &mose_rule_hflags,        &mose_rule_mp_state,
+    &mose_rule_smi,           &mose_rule_in_flight,
+    &mose_rule_lapic_pending, NULL,
 };
 
 static const char *const class_names[MOSE_N_CLASSES] = {
@@ -77,6 +71,16 @@ mose_rule_by_name(const char *name)
         if (strcmp((*rule)->name, name) == 0)
             return *rule;
     return NULL;
+}
+
+gboolean
+mose_rules_make_up_for(guint direction, const char *name)
+{
+    for (const MoseRule *const *rule = mose_rules; *rule; rule++)
+        if (((*rule)->directions & direction) && (*rule)->features &&
+            g_strv_contains((*rule)->features, name))
+            return TRUE;
+    return FALSE;
 }
 
 gboolean
