@@ -139,3 +139,20 @@ flush_page(const volatile void *address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
+
+static inline uint64_t
+xgetbv(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void
+xsetbv(uint64_t value)
+{
+    __asm__ volatile("xsetbv"
+                     :
+                     : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}

@@ -122,6 +122,12 @@ enum {
     VECTOR_SPURIOUS = 0xff
 };
 
+/* --- interrupts that come again and again (rate.c) --- */
+
+/* Whether ticks[@vector] goes on at @hz: not silent, no storm. Waits half a second,
+ * with interrupts on. */
+const char *check_rate(unsigned vector, unsigned hz);
+
 /* --- memory (memory.c) --- */
 
 #define PAGE_SIZE 4096u
@@ -227,7 +233,9 @@ typedef struct {
 extern Vcpu vcpus[MAX_VCPUS];
 
 unsigned this_vcpu(void);
-void cpu_setup(void); /* GDT, TSS, IDT, syscall of this vCPU */
+void cpu_setup(void); /* GDT, TSS, IDT of this vCPU */
+/* Of this vCPU: CR4's protections and OSXSAVE, and XCR0, where they are known. */
+void cpu_enable(void);
 /* Whether it came up within a few seconds. vcpu_init() alone leaves it in INIT. */
 bool vcpu_start(unsigned vcpu);
 void vcpu_init(unsigned vcpu);
@@ -236,6 +244,14 @@ void vcpu_job(unsigned vcpu, Job job);
 /* Have each of the others run @call; whether all did. */
 bool vcpus_call(void (*call)(void));
 void vcpu_step(unsigned vcpu); /* p-vcpus.c: a piece of background work */
+/* Each of the others takes an IPI, and one more (p-smp.c). */
+const char *check_ipis(void);
+
+/* --- user mode (user.S, p-user.c), of the first vCPU --- */
+
+void user_setup(void);
+/* Run the code at @entry, of the section .user, until it leaves by user_leave(). */
+void user_run(const void *entry);
 
 /* --- output (print.c, serial.c) and strings --- */
 

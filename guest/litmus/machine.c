@@ -140,3 +140,48 @@ machine_detect(void)
     machine.vcpus = count_vcpus();
     detect_hypervisor();
 }
+
+/* --- what is turned on --- */
+
+enum {
+    CR4_UMIP = 1 << 11,
+    CR4_OSXSAVE = 1 << 18,
+    CR4_SMEP = 1 << 20,
+    CR4_SMAP = 1 << 21
+};
+enum { XCR0_X87_SSE_AVX = 7 };
+
+static void
+set_cr4(void *bit)
+{
+    write_cr4(read_cr4() | (uintptr_t)bit);
+}
+
+static void
+set_xcr0(void *value)
+{
+    xsetbv((uintptr_t)value);
+}
+
+/* A KVM in software may show features that it does not have. */
+void
+cpu_enable(void)
+{
+    static const struct {
+        uint32_t *leaf, feature;
+        uintptr_t cr4;
+    } features[] = {
+        { &machine.leaf7.ebx, 1u << 7, CR4_SMEP },
+        { &machine.leaf7.ebx, 1u << 20, CR4_SMAP },
+        { &machine.leaf7.ecx, 1u << 2, CR4_UMIP },
+    };
+
+    for (unsigned i = 0; i < N_ELEMENTS(features); i++)
+        if (*features[i].leaf & features[i].feature)
+            guarded(set_cr4, (void *)features[i].cr4, NULL, NULL);
+    if (machine.slow || !(machine.leaf1.ecx & 1u << 26))
+        return;
+    guarded(set_cr4, (void *)CR4_OSXSAVE, NULL, NULL);
+    guarded(set_xcr0, (void *)(uintptr_t)(cpuid(0xd, 0).eax & XCR0_X87_SSE_AVX), NULL,
+            NULL);
+}

@@ -49,12 +49,23 @@ keep_reason(unsigned i, const char *reason)
 }
 
 static void
-prepare(const Property *exclusive)
+prepare_one(const Property *const *p)
+{
+    keep_reason((unsigned)(p - properties_begin),
+                (*p)->prepare ? (*p)->prepare() : NULL);
+}
+
+/* The exclusive first, here and in check_all(): it may change what others keep, and its
+ * timers go on. */
+static void
+prepare_all(const Property *exclusive)
 {
     for (const Property *const *p = properties_begin; p < properties_end; p++)
-        if (is_in_round(*p, exclusive))
-            keep_reason((unsigned)(p - properties_begin),
-                        (*p)->prepare ? (*p)->prepare() : NULL);
+        if (*p == exclusive)
+            prepare_one(p);
+    for (const Property *const *p = properties_begin; p < properties_end; p++)
+        if (*p != exclusive && is_in_round(*p, exclusive))
+            prepare_one(p);
 }
 
 static bool
@@ -105,7 +116,6 @@ check(const Property *property, const char *reason)
         print("PASS %s\n", property->name);
 }
 
-/* The exclusive first: its timers go on. */
 static void
 check_all(const Property *exclusive)
 {
@@ -120,7 +130,7 @@ check_all(const Property *exclusive)
 static void
 run_round(unsigned number, const Property *exclusive)
 {
-    prepare(exclusive);
+    prepare_all(exclusive);
     host_said = false;
     print("ARMED %u %s\n", number, exclusive ? exclusive->name : "-");
     await_host(exclusive);
@@ -167,6 +177,8 @@ set_up(void)
     cpu_setup();
     serial_init();
     machine_detect();
+    cpu_enable();
+    user_setup();
     pic_init();
     ioapic_mask_all();
     apic_init();

@@ -67,3 +67,81 @@ PROPERTY(lapic_oneshot) = {
     .prepare = prepare_oneshot,
     .check = check_oneshot,
 };
+
+/* --- it has fired before the switch, and must not fire again --- */
+
+enum { EXPIRED_MS = 100 };
+
+static const char *
+prepare_expired(void)
+{
+    begin();
+    apic_timer(0, EXPIRED_MS * UINT64_C(1000000));
+    irq_on();
+    wait_change(&ticks[VECTOR_TIMER], 0, LATE_MS);
+    irq_off();
+    return NULL;
+}
+
+static const char *
+check_expired(void)
+{
+    return check_once(EXPIRED_MS);
+}
+
+PROPERTY(lapic_expired) = {
+    .name = "lapic-expired",
+    .prepare = prepare_expired,
+    .check = check_expired,
+};
+
+/* --- periodic --- */
+
+enum { PERIODIC_HZ = 50 };
+
+static const char *
+prepare_periodic(void)
+{
+    begin();
+    apic_timer(LVT_PERIODIC, UINT64_C(1000000000) / PERIODIC_HZ);
+    return NULL;
+}
+
+static const char *
+check_periodic(void)
+{
+    const char *wrong = check_rate(VECTOR_TIMER, PERIODIC_HZ);
+
+    apic_timer_off();
+    return wrong;
+}
+
+PROPERTY(lapic_periodic) = {
+    .name = "lapic-periodic",
+    .prepare = prepare_periodic,
+    .check = check_periodic,
+};
+
+/* --- at a value of the TSC --- */
+
+enum { LEAF1_TSC_DEADLINE = 1 << 24, MSR_TSC_DEADLINE = 0x6e0 };
+
+static const char *
+prepare_deadline(void)
+{
+    if (!(machine.leaf1.ecx & LEAF1_TSC_DEADLINE))
+        return "no TSC-deadline timer";
+    begin();
+    apic_write(APIC_LVT_TIMER, LVT_DEADLINE | VECTOR_TIMER);
+    if (!try_wrmsr(MSR_TSC_DEADLINE, rdtsc() + machine.wait_ms * tsc_khz)) {
+        apic_timer_off();
+        return "the TSC-deadline timer cannot be set";
+    }
+    return NULL;
+}
+
+PROPERTY(lapic_deadline) = {
+    .name = "lapic-deadline",
+    .prepare = prepare_deadline,
+    .check = check_oneshot,
+};

@@ -95,6 +95,7 @@ ap_main(void)
     Vcpu *vcpu = &vcpus[number];
 
     cpu_setup();
+    cpu_enable();
     if (x2apic)
         apic_enter_x2apic();
     apic_init();

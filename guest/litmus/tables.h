@@ -12,6 +12,9 @@
 #define SEL_LDT 0x40
 #define SEL_TSS(vcpu) (0x50 + 16 * (vcpu))
 
+/* POST codes: the port that user mode may be given. */
+#define IO_MAP_PORT 0x80
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 

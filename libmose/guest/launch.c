@@ -194,7 +194,8 @@ mose_launch(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
                                .generation = what->generation,
                                .incoming = what->source != NULL,
                                .pidfile = pidfile,
-                               .machine_type = guest->machine_type };
+                               .machine_type = guest->machine_type,
+                               .ioapic_as_is = what->ioapic_as_is };
 
     launch->side = what->side;
     launch->generation = what->generation;

@@ -23,6 +23,7 @@ typedef struct {
     int ram_fd;                /* its memfd; stays the caller's; -1: private memory */
     const MoseProcess *source; /* to take descriptors from; NULL for a first start */
     int interrupt_fd;          /* of MoseSwitchOptions; 0: none */
+    gboolean ioapic_as_is;     /* of MoseCommandFor */
 } MoseLaunchFor;
 
 /*

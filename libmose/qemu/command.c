@@ -229,6 +229,14 @@ add_option(MoseCommandLine *line, const MoseSpec *spec, const MoseCommandFor *wh
     return TRUE;
 }
 
+/* As KVM's is (rule ioapic-version). It stands before the user's options, which may say
+ * otherwise. */
+static void
+add_ioapic(MoseCommandLine *line)
+{
+    add(line, "-global", "ioapic.version=0x11");
+}
+
 MoseCommandLine *
 mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **error)
 {
@@ -243,6 +251,8 @@ mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **er
     add(line, "-cpu", spec->cpu[what->side]);
     add_ram(line, spec);
     add_machine(line, spec, what);
+    if (!what->ioapic_as_is)
+        add_ioapic(line);
     add_monitors(line);
     add(line, "-monitor", "none");
     add(line, "-display", "none");

@@ -58,6 +58,7 @@ typedef struct {
     gboolean incoming;        /* wait for a migration, touch nothing that is in use */
     const char *pidfile;      /* names the process as this guest's */
     const char *machine_type; /* versioned type to use instead of an alias, or NULL */
+    gboolean ioapic_as_is;    /* of QEMU's own version (without rule ioapic-version) */
 } MoseCommandFor;
 
 /* Build it. Errors: INVALID (a socket path that is too long, named). */

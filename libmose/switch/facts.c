@@ -330,7 +330,8 @@ mose_facts_judge(const MoseFacts *facts, const char *without, GPtrArray **ret_fo
     for (const MoseRule *const *rule = mose_rules; *rule; rule++) {
         char *reason;
 
-        if (!mose_rule_applies(*rule, facts) || g_strcmp0((*rule)->name, without) == 0)
+        if (!mose_rule_applies(*rule, facts) ||
+            mose_rule_is_left_out((*rule)->name, without))
             continue;
         reason = (*rule)->refuse ? (*rule)->refuse(facts) : NULL;
         good = good && !reason;

@@ -30,7 +30,7 @@ void mose_facts_free(MoseFactSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFactSet, mose_facts_free)
 
 /*
- * What each rule but the one called @without (NULL: none) says of these facts:
+ * What each rule that is not @without (mose_rule_is_left_out()) says of these facts:
  * *@ret_found gets the rules that concern the switch, *@ret_reasons, of the
  * same length, the reason of a refusal or NULL. TRUE when nothing is refused.
  */

@@ -188,8 +188,15 @@ gboolean
 mose_move_launch(MoseMove *move, GError **error)
 {
     const MoseSpec *spec = move->guest->spec;
-    MoseLaunchFor what = { move->options->side, move->guest->generations, move->ram_fd,
-                           move->source, move->options->interrupt_fd };
+    MoseLaunchFor what = {
+        .side = move->options->side,
+        .generation = move->guest->generations,
+        .ram_fd = move->ram_fd,
+        .source = move->source,
+        .interrupt_fd = move->options->interrupt_fd,
+        .ioapic_as_is = mose_rule_is_left_out(MOSE_RULE_IOAPIC_VERSION,
+                                              move->options->without_rule),
+    };
     g_auto(MoseFd) memory = MOSE_FD_NONE;
 
     if (move->copy && spec->ram_private && !move->options->overcommit &&

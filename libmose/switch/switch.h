@@ -55,7 +55,7 @@ typedef struct {
     gboolean overcommit;     /* copy even if the host has less memory */
     MoseDisks disks;         /* of the emulator */
     const char *overlay_dir; /* absolute; NULL: each beside its image */
-    const char *without_rule; /* leave this rule out (to see what it is for) */
+    const char *without_rule; /* leave it, or "a,b", out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
      * switch is then undone. 0: nobody can say so. */

@@ -266,13 +266,16 @@ litmus_try_switch(Litmus *litmus, LitmusTamper tamper, gpointer data,
     g_autoptr(MoseGuest) guest =
         mose_guest_open(litmus->vm->name, MOSE_GUEST_LOCK, error);
     MoseSwitchOptions options = { .tamper = tamper, .data = data };
+    g_autofree char *both = NULL;
     MoseSwitchReport report = { 0 };
     MoseRecovered recovered;
     gboolean done;
 
     if (!guest || !mose_recover(guest, &recovered, error))
         return FALSE;
-    options.without_rule = without ? without : litmus->cpu_lost ? "cpu-features" : NULL;
+    if (litmus->cpu_lost)
+        without = both = g_strdup_printf("%s,cpu-features", without ? without : "");
+    options.without_rule = without;
     options.side = guest->side == MOSE_SIDE_VIRTUALIZER ? MOSE_SIDE_EMULATOR
                                                         : MOSE_SIDE_VIRTUALIZER;
     done = mose_switch(guest, &options, &report, error);

@@ -28,8 +28,15 @@ in_page(RuleWorld *world, guint64 address, gsize len)
 gboolean
 rule_read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
-    const guint8 *from = in_page(data, address, len);
+    const RuleWorld *world = data;
+    const guint8 *from;
 
+    if (world && world->ram && len <= world->ram_size &&
+        address <= world->ram_size - len) {
+        memcpy(to, world->ram + address, len);
+        return TRUE;
+    }
+    from = world ? in_page(data, address, len) : NULL;
     if (from)
         memcpy(to, from, len);
     return from != NULL;

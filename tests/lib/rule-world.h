@@ -15,6 +15,8 @@ typedef struct {
     gint64 stopped_ns;
     guint64 page_address; /* 0: no RAM anywhere */
     guint8 page[4096];
+    const guint8 *ram; /* NULL, or memory from address 0 on, of @ram_size bytes */
+    gsize ram_size;
 } RuleWorld;
 
 /* The functions of a context whose data is a RuleWorld. */

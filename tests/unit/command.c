@@ -75,6 +75,7 @@ test_whole(void)
     g_autofree char *text_one = joined(one);
     g_autofree char *text_two = joined(two);
 
+#define IOAPIC "-global ioapic.version=0x11 "
 #define MONITORS                                                                       \
     "-chardev socket,id=mose-qmp0,fd=4,server=on,wait=off "                            \
     "-mon chardev=mose-qmp0,mode=control "                                             \
@@ -88,12 +89,12 @@ test_whole(void)
     g_assert_cmpstr(text_one, ==,
                     "/usr/bin/qemu-system-x86_64 -name g -pidfile /r/g/pid.1 -sandbox "
                     "on -S -accel kvm -cpu qemu64,-x2apic " RAM
-                    "-machine pc,memory-backend=mose-ram " MONITORS
+                    "-machine pc,memory-backend=mose-ram " IOAPIC MONITORS
                     "-nodefaults -device virtio-rng-pci");
     g_assert_cmpstr(text_two, ==,
                     "/usr/bin/qemu-system-x86_64 -name g -pidfile /r/g/pid.2 -sandbox "
                     "on -S -accel tcg -cpu qemu64 " RAM
-                    "-machine pc-i440fx-10.0,memory-backend=mose-ram " MONITORS
+                    "-machine pc-i440fx-10.0,memory-backend=mose-ram " IOAPIC MONITORS
                     "-nodefaults -device virtio-rng-pci -incoming defer");
 }
 

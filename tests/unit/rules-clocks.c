@@ -39,7 +39,9 @@ static void
 test_tsc_missing(void)
 {
     static const RuleValue none[] = { { 0 } };
-    static const RuleValue timer[] = { { "cpu_ticks_offset", 1000 }, { 0 } };
+    static const RuleValue timer[] = { { "cpu_ticks_offset", 1000 },
+                                       { "cpu_clock_offset", 0 },
+                                       { 0 } };
     g_autoptr(MoseDoc) doc = mose_doc_new();
     g_autoptr(MoseDoc) alone = mose_doc_new();
 

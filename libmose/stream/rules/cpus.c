@@ -2,7 +2,8 @@
 /*
  * Walking the vCPUs of a document. Sections "cpu", "cpu_common" and "apic" come
  * once a vCPU, in vCPU order; their instance numbers differ ("apic" has the APIC
- * id), so the order is what ties them together.
+ * id), so the order is what ties them together. And changes of a field that say
+ * whether they were any.
  */
 #include <string.h>
 
@@ -30,4 +31,28 @@ mose_rule_each_cpu(MoseDoc *doc, const char *name, MoseEachCpu each, gpointer da
         if (!each(doc, section, cpu, data, error))
             return FALSE;
     return TRUE;
+}
+
+gboolean
+mose_rule_change(MoseSection *section, const char *path, guint64 value,
+                 gboolean *changed, GError **error)
+{
+    guint64 old;
+
+    if (!mose_section_get(section, path, &old, error))
+        return FALSE;
+    if (old == value)
+        return TRUE;
+    *changed = TRUE;
+    return mose_section_set(section, path, value, error);
+}
+
+gboolean
+mose_rule_change_bits(MoseSection *section, const char *path, guint64 clear,
+                      guint64 set, gboolean *changed, GError **error)
+{
+    guint64 value;
+
+    return mose_section_get(section, path, &value, error) &&
+           mose_rule_change(section, path, (value & ~clear) | set, changed, error);
 }

@@ -4,19 +4,36 @@
 
 #include "stream/rules/rule.h"
 
+extern const MoseRule mose_rule_a20;
 extern const MoseRule mose_rule_cpu_features;
 extern const MoseRule mose_rule_devices;
 extern const MoseRule mose_rule_blocked;
+extern const MoseRule mose_rule_exception_injected;
 extern const MoseRule mose_rule_globalstate;
 extern const MoseRule mose_rule_hflags;
-extern const MoseRule mose_rule_in_flight;
+extern const MoseRule mose_rule_hflags_protection;
+extern const MoseRule mose_rule_interrupt_injected;
+extern const MoseRule mose_rule_interrupt_shadow;
+extern const MoseRule mose_rule_ioapic_version;
 extern const MoseRule mose_rule_kvmclock;
+extern const MoseRule mose_rule_lapic_oneshot;
 extern const MoseRule mose_rule_lapic_pending;
 extern const MoseRule mose_rule_mp_state;
+extern const MoseRule mose_rule_nmi_injected;
+extern const MoseRule mose_rule_pdptrs;
+extern const MoseRule mose_rule_pic_pending;
+extern const MoseRule mose_rule_pit;
+extern const MoseRule mose_rule_pit_edge;
+extern const MoseRule mose_rule_poll_control;
+extern const MoseRule mose_rule_sipi;
 extern const MoseRule mose_rule_smi;
+extern const MoseRule mose_rule_stale_interrupt;
+extern const MoseRule mose_rule_stale_shadow;
 extern const MoseRule mose_rule_stopped_time;
+extern const MoseRule mose_rule_tr_busy;
 extern const MoseRule mose_rule_tsc;
 extern const MoseRule mose_rule_tsc_deadline;
+extern const MoseRule mose_rule_xstate_bv;
 
 /* A `detect` for what KVM alone leaves in a stream. Such a rule still runs on each
  * way to TCG: it does nothing where there is nothing to do. */
@@ -33,3 +50,10 @@ gboolean mose_rule_each_cpu(MoseDoc *doc, const char *name, MoseEachCpu each,
 
 /* The section @name of vCPU number @cpu, or NULL. */
 MoseSection *mose_rule_cpu_section(const MoseDoc *doc, const char *name, guint cpu);
+
+/* Clear and set bits of a field; *@changed becomes TRUE if that makes a difference. */
+gboolean mose_rule_change_bits(MoseSection *section, const char *path, guint64 clear,
+                               guint64 set, gboolean *changed, GError **error);
+/* The same with a whole value. */
+gboolean mose_rule_change(MoseSection *section, const char *path, guint64 value,
+                          gboolean *changed, GError **error);

@@ -116,9 +116,16 @@ gboolean mose_rules_make_up_for(guint direction, const char *name);
 /* Whether @rule concerns a switch between these machines. */
 gboolean mose_rule_applies(const MoseRule *rule, const MoseFacts *facts);
 
+/* The rule that a QEMU is started by: it rewrites nothing. */
+#define MOSE_RULE_IOAPIC_VERSION "ioapic-version"
+
+/* Whether the rule @name is in @without: one name, several with commas, or NULL. */
+gboolean mose_rule_is_left_out(const char *name, const char *without);
+
 /*
- * Run every rule of the context's direction, but for the one called @without
- * (NULL: none), on @doc. The names of those that changed something are added to
+ * Run every rule of the context's direction, but for those of @without
+ * (mose_rule_is_left_out()), on @doc. The names of those that changed something are
+ * added to
  * @changed (may be NULL; borrowed strings). Errors name the rule.
  */
 gboolean mose_rules_rewrite(const MoseRuleContext *context, MoseDoc *doc,

@@ -5,17 +5,45 @@
 #include "stream/rules/rule.h"
 #include "stream/rules/list.h"
 
-/* Refusals first. Then the clocks in the order in which they build on each other:
- * the TSC as the guest last saw it, the time that passed since, the clock made
- * from both. What waits in the APIC last: in-flight puts something there. */
+/*
+ * Refusals first. Then the timers, which go by the time at which the guest was stopped;
+ * then the clocks in the order in which they build on each other: the TSC as the guest
+ * last saw it, the time that passed since, the clock made from both. Whether a vCPU
+ * sleeps before what it waits for. What is in flight goes back to the interrupt
+ * controllers, so what waits there comes last.
+ */
 const MoseRule *const mose_rules[] = {
-    &mose_rule_cpu_features,  &mose_rule_devices,
-    &mose_rule_blocked,       &mose_rule_globalstate,
-    &mose_rule_tsc,           &mose_rule_stopped_time,
-    &mose_rule_kvmclock,      &mose_rule_tsc_deadline,
-    &mose_rule_hflags,        &mose_rule_mp_state,
-    &mose_rule_smi,           &mose_rule_in_flight,
-    &mose_rule_lapic_pending, NULL,
+    &mose_rule_cpu_features,
+    &mose_rule_devices,
+    &mose_rule_blocked,
+    &mose_rule_globalstate,
+    &mose_rule_ioapic_version,
+    &mose_rule_pit,
+    &mose_rule_lapic_oneshot,
+    &mose_rule_tsc,
+    &mose_rule_stopped_time,
+    &mose_rule_kvmclock,
+    &mose_rule_tsc_deadline,
+    &mose_rule_hflags,
+    &mose_rule_hflags_protection,
+    &mose_rule_a20,
+    &mose_rule_tr_busy,
+    &mose_rule_xstate_bv,
+    &mose_rule_pdptrs,
+    &mose_rule_poll_control,
+    &mose_rule_stale_shadow,
+    &mose_rule_interrupt_shadow,
+    &mose_rule_mp_state,
+    &mose_rule_sipi,
+    &mose_rule_smi,
+    &mose_rule_exception_injected,
+    &mose_rule_interrupt_injected,
+    &mose_rule_nmi_injected,
+    &mose_rule_pit_edge,
+    &mose_rule_lapic_pending,
+    &mose_rule_pic_pending,
+    &mose_rule_stale_interrupt,
+    NULL,
 };
 
 static const char *const class_names[MOSE_N_CLASSES] = {
@@ -58,6 +86,7 @@ mose_direction_name(guint direction)
     case MOSE_TO_KVM:
         return "to KVM";
     case MOSE_KVM_TO_TCG | MOSE_TCG_TO_KVM:
+    case MOSE_TO_TCG | MOSE_TCG_TO_KVM:
         return "KVM <-> TCG";
     default:
         return "any";
@@ -98,6 +127,14 @@ mose_rule_applies(const MoseRule *rule, const MoseFacts *facts)
 }
 
 gboolean
+mose_rule_is_left_out(const char *name, const char *without)
+{
+    g_auto(GStrv) names = g_strsplit(without ? without : "", ",", -1);
+
+    return g_strv_contains((const char *const *)names, name);
+}
+
+gboolean
 mose_rules_rewrite(const MoseRuleContext *context, MoseDoc *doc, const char *without,
                    GPtrArray *changed, GError **error)
 {
@@ -106,7 +143,7 @@ mose_rules_rewrite(const MoseRuleContext *context, MoseDoc *doc, const char *wit
         gboolean did = FALSE;
 
         if (!rule->rewrite || !(rule->directions & context->direction) ||
-            (without && strcmp(rule->name, without) == 0))
+            mose_rule_is_left_out(rule->name, without))
             continue;
         if (!rule->rewrite(context, doc, &did, error)) {
             g_prefix_error(error, "rule %s: ", rule->name);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Whether an interrupt comes as often as it was asked to. */
+#include "litmus.h"
+
+/* What a busy host may lose, or bring at once, is allowed for. What was missed during
+ * the switch may come first. */
+enum { SETTLE_MS = 100, MEASURE_MS = 500, LEAST = 5, MOST = 3 };
+
+const char *
+check_rate(unsigned vector, unsigned hz)
+{
+    uint64_t begin, expected;
+    uint32_t first, n;
+
+    irq_on();
+    wait_ms(SETTLE_MS);
+    begin = rdtsc();
+    first = ticks[vector];
+    wait_ms(MEASURE_MS);
+    n = ticks[vector] - first;
+    expected = (rdtsc() - begin) / tsc_khz * hz / 1000;
+    irq_off();
+    if (n < expected / LEAST)
+        return say("%u ticks, expected %lu", n, expected);
+    if (n > expected * MOST + MOST)
+        return say("a storm: %u ticks, expected %lu", n, expected);
+    return NULL;
+}
