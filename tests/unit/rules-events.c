@@ -110,7 +110,7 @@ test_refused(void)
                                     ? "interrupt-injected"
                                     : "exception-injected",
                                 MOSE_KVM_TO_TCG, NULL, doc, &error));
-        g_assert_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED);
+        g_assert_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN);
         g_assert_nonnull(strstr(error->message, cases[i].word));
     }
 }
