@@ -160,8 +160,69 @@ test_tsc_deadline(void)
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 
+/* --- hypercall --- */
+
+/* Have all vCPUs agree on new code again and again (static_key_enable, on_each_cpu):
+ * with three, and without the APIC's shorthand for all others, by one hypercall each
+ * time. Whether they do. */
+static gboolean
+calls_all(const VmGuest *guest)
+{
+    g_autofree char *text =
+        full_kvm_ask(guest,
+                     "for i in 1 0 1 0; do echo $i >/proc/sys/kernel/sched_schedstats; "
+                     "done; while read a b; do case $a in CAL:) echo $b;; esac; done "
+                     "</proc/interrupts",
+                     ANSWER_SECONDS);
+
+    g_test_message("calls: %s", text);
+    return text && g_ascii_isdigit(*g_strchug(text));
+}
+
+static void
+check_hypercalls(const char *name, const char *append, int trips)
+{
+    g_autoptr(VmGuest) guest =
+        start(name, ",kvm-pv-ipi=on,kvm-pv-sched-yield=on", "-m 160 -smp 3", append);
+
+    g_assert_true(vm_console_has(guest, "setup PV IPIs"));
+    g_assert_true(calls_all(guest));
+    assert_told(guest, "hypercall");
+    for (int i = 0; i < trips; i++) {
+        g_autofree char *there = go(guest, "emulate", NULL), *back = NULL;
+
+        g_assert_nonnull(strstr(there, " hypercall "));
+        g_assert_true(calls_all(guest));
+        back = go(guest, "virtualize", NULL);
+        g_assert_nonnull(strstr(back, " hypercall "));
+        g_assert_true(calls_all(guest));
+    }
+    g_assert_false(vm_console_has(guest, "invalid opcode"));
+    g_free(go(guest, "emulate", "hypercall"));
+    calls_all(guest);
+    vm_wait_console(guest, "invalid opcode", ANSWER_SECONDS);
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+static void
+test_hypercall(void)
+{
+    if (!vm_cannot_run())
+        check_hypercalls("hypercall", "no_ipi_broadcast=1", 2);
+}
+
+/* By the APIC's memory. */
+static void
+test_hypercall_xapic(void)
+{
+    if (!vm_cannot_run())
+        check_hypercalls("xapic", "no_ipi_broadcast=1 nox2apic", 1);
+}
+
 static const FullKvmTest tests[] = {
     { "/kvm-linux/tsc-deadline", test_tsc_deadline },
+    { "/kvm-linux/hypercall", test_hypercall },
+    { "/kvm-linux/hypercall/xapic", test_hypercall_xapic },
 };
 
 int

@@ -12,6 +12,7 @@ extern const MoseRule mose_rule_exception_injected;
 extern const MoseRule mose_rule_globalstate;
 extern const MoseRule mose_rule_hflags;
 extern const MoseRule mose_rule_hflags_protection;
+extern const MoseRule mose_rule_hypercall;
 extern const MoseRule mose_rule_interrupt_injected;
 extern const MoseRule mose_rule_interrupt_shadow;
 extern const MoseRule mose_rule_ioapic_version;

@@ -24,6 +24,7 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_stopped_time,
     &mose_rule_kvmclock,
     &mose_rule_tsc_deadline,
+    &mose_rule_hypercall,
     &mose_rule_hflags,
     &mose_rule_hflags_protection,
     &mose_rule_a20,
