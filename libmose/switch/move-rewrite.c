@@ -131,7 +131,8 @@ mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error)
                                 stopped_ns,
                                 read_memory,
                                 write_memory,
-                                move };
+                                move,
+                                move->facts ? move->facts->facts.lost_features : NULL };
 
     if (move->options->tamper &&
         !move->options->tamper(doc, move->options->data, error))

@@ -49,6 +49,7 @@ mose_move_free(MoseMove *move)
     mose_journal_free(move->journal);
     mose_launch_free(move->destination);
     mose_writes_free(move->writes);
+    mose_facts_free(move->facts);
     mose_ram_free(move->written);
     mose_ram_free(move->ram);
     mose_fd_close(move->ram_fd);
@@ -234,12 +235,13 @@ mose_move_facts(MoseMove *move, GError **error)
 gboolean
 mose_move_check(MoseMove *move, GError **error)
 {
-    g_autoptr(MoseFactSet) set = mose_move_facts(move, error);
     g_autoptr(GPtrArray) found = NULL, reasons = NULL;
 
-    if (!set)
+    move->facts = mose_move_facts(move, error);
+    if (!move->facts)
         return FALSE;
-    if (mose_facts_judge(&set->facts, move->options->without_rule, &found, &reasons))
+    if (mose_facts_judge(&move->facts->facts, move->options->without_rule, &found,
+                         &reasons))
         return TRUE;
     for (guint i = 0; i < found->len; i++) {
         const MoseRule *rule = found->pdata[i];

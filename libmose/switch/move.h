@@ -45,6 +45,7 @@ typedef struct {
     MoseTscSample tsc;     /* when it began */
     MoseClockLine clock;   /* the guest's, and what becomes of it */
     guint disks_committed; /* whose overlays went into their images */
+    MoseFactSet *facts;    /* about the two machines, once they were compared */
     GPtrArray *changed;    /* names of rules */
     MoseWrites *writes;    /* to the guest's memory, that they have planned */
     MoseRam *written; /* where: the destination's memory, once that is to be done */

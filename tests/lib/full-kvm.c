@@ -2,12 +2,16 @@
 /* A program starts itself again on a full KVM. See full-kvm.h. */
 #include "lib/full-kvm.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "guest/clock.h"
+#include "util/fd.h"
+#include "util/unix-socket.h"
 
 #define INSIDE "MOSE_TEST_INSIDE"
 
@@ -166,4 +170,61 @@ full_kvm_run(const FullKvm *what, char **argv, const char **ret_why_not)
     *ret_why_not = qemu ? "guest/linux/build cannot make the demo guest here"
                         : "qemu-system-x86_64 is not installed";
     return -1;
+}
+
+char *
+full_kvm_ask(const VmGuest *guest, const char *command, int seconds)
+{
+    gint64 deadline = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+    g_autoptr(GError) error = NULL;
+    g_auto(MoseFd) fd = mose_unix_connect(guest->shell, &error);
+    g_autofree char *line = g_strdup_printf("\n%s\necho ANS''WERED\n", command);
+    g_autoptr(GString) said = g_string_new(NULL);
+    char *end = NULL;
+
+    g_assert_no_error(error);
+    mose_fd_write_all(fd, line, strlen(line), guest->shell, &error);
+    g_assert_no_error(error);
+    while (!end) {
+        gint64 left = deadline - g_get_monotonic_time();
+        struct pollfd readable = { fd, POLLIN, 0 };
+        char piece[512];
+        ssize_t n;
+
+        if (left <= 0 || poll(&readable, 1, (int)(left / 1000)) <= 0)
+            return NULL;
+        n = read(fd, piece, sizeof(piece));
+        if (n <= 0)
+            return NULL;
+        g_string_append_len(said, piece, n);
+        end = strstr(said->str, "ANSWERED");
+    }
+    return g_strndup(said->str, end - said->str);
+}
+
+/* --- a whole program of such tests --- */
+
+static const char *why_not_here;
+
+static void
+skip(void)
+{
+    g_test_skip(why_not_here);
+}
+
+int
+full_kvm_main(const FullKvm *what, int argc, char **argv, const FullKvmTest *tests,
+              gsize n)
+{
+    gboolean inside = full_kvm_is_inside();
+    int status = inside ? -1 : full_kvm_run(what, argv, &why_not_here);
+
+    if (status >= 0)
+        return status;
+    g_test_init(&argc, &argv, NULL);
+    if (inside)
+        vm_setup();
+    for (gsize i = 0; i < n; i++)
+        g_test_add_func(tests[i].path, inside ? tests[i].run : skip);
+    return inside ? vm_run_tests() : g_test_run();
 }

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "lib/vm.h"
 
 typedef struct {
     guint memory_mb;  /* of that Linux */
@@ -20,3 +20,18 @@ gboolean full_kvm_is_inside(void);
 /* Run the program with @argv there: its exit status. -1, with a reason in
  * *@ret_why_not, where that cannot be. */
 int full_kvm_run(const FullKvm *what, char **argv, const char **ret_why_not);
+
+typedef struct {
+    const char *path;
+    void (*run)(void);
+} FullKvmTest;
+
+/* The whole main(): run @tests there, or skip them with the reason. */
+int full_kvm_main(const FullKvm *what, int argc, char **argv, const FullKvmTest *tests,
+                  gsize n);
+
+/* There: have the guest's shell run @command; what it printed, or NULL when it has not
+ * ended within @seconds. A guest in the emulator (TCG inside TCG) is some hundred times
+ * slower than a real one: it is to be asked little, by a shell that starts no program.
+ */
+char *full_kvm_ask(const VmGuest *guest, const char *command, int seconds);

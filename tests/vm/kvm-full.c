@@ -3,21 +3,15 @@
  * The whole way on a full KVM: a Linux at work in user mode goes from KVM into the
  * emulator and back, in place and by copy, and is whole.
  *
- * Any machine can run it (lib/full-kvm.h). The guest's KVM is Linux's own; only the
- * processor below is slow, and in the emulator (TCG inside TCG) the guest is some
- * hundred times slower than a real one. So it is asked little there, by a shell that
- * starts no program.
+ * Any machine can run it (lib/full-kvm.h).
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/full-kvm.h"
-#include "lib/vm.h"
 #include "util/fd.h"
 #include "util/json.h"
-#include "util/unix-socket.h"
 
 #define MEMORY_MB 1536
 #define BOOT_SECONDS 200
@@ -25,8 +19,6 @@
 #define ANSWER_SECONDS 120
 /* What the guest's clock may be off beside what a switch costs. */
 #define CLOCK_NS G_GINT64_CONSTANT(50000000)
-
-/* --- inside: on the full KVM --- */
 
 typedef struct {
     gint64 uptime;                    /* ns */
@@ -51,49 +43,17 @@ now_ns(void)
     return g_get_monotonic_time() * 1000;
 }
 
-/* Have the guest's shell run @command; what it printed, or NULL when it has not
- * ended within @seconds. */
-static char *
-ask(const VmGuest *guest, const char *command, int seconds)
-{
-    gint64 deadline = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
-    g_autoptr(GError) error = NULL;
-    g_auto(MoseFd) fd = mose_unix_connect(guest->shell, &error);
-    g_autofree char *line = g_strdup_printf("\n%s\necho ANS''WERED\n", command);
-    g_autoptr(GString) said = g_string_new(NULL);
-    char *end = NULL;
-
-    g_assert_no_error(error);
-    mose_fd_write_all(fd, line, strlen(line), guest->shell, &error);
-    g_assert_no_error(error);
-    while (!end) {
-        gint64 left = deadline - g_get_monotonic_time();
-        struct pollfd readable = { fd, POLLIN, 0 };
-        char piece[512];
-        ssize_t n;
-
-        if (left <= 0 || poll(&readable, 1, (int)(left / 1000)) <= 0)
-            return NULL;
-        n = read(fd, piece, sizeof(piece));
-        if (n <= 0)
-            return NULL;
-        g_string_append_len(said, piece, n);
-        end = strstr(said->str, "ANSWERED");
-    }
-    return g_strndup(said->str, end - said->str);
-}
-
 /* Only what the shell does by itself: no fork, no program. */
 static gboolean
 take(const VmGuest *guest, Reading *ret)
 {
     gint64 before = now_ns(), after, uptime;
-    g_autofree char *text =
-        ask(guest,
-            "read u r </proc/uptime; "
-            "read c </sys/devices/system/clocksource/clocksource0/current_clocksource; "
-            "read w </run/mose/worker; echo \"$u $c $w\"",
-            ANSWER_SECONDS);
+    g_autofree char *text = full_kvm_ask(
+        guest,
+        "read u r </proc/uptime; "
+        "read c </sys/devices/system/clocksource/clocksource0/current_clocksource; "
+        "read w </run/mose/worker; echo \"$u $c $w\"",
+        ANSWER_SECONDS);
     g_auto(GStrv) words = text ? g_strsplit(g_strstrip(text), " ", 3) : NULL;
     g_autoptr(JsonObject) worker = NULL;
 
@@ -156,7 +116,7 @@ assert_goes_on(const VmGuest *guest, Trip *trip)
 static JsonObject *
 status_page(const VmGuest *guest)
 {
-    g_autofree char *text = ask(guest, "status", ANSWER_SECONDS);
+    g_autofree char *text = full_kvm_ask(guest, "status", ANSWER_SECONDS);
     g_autoptr(GError) error = NULL;
     JsonObject *page;
 
@@ -210,14 +170,14 @@ go(const VmGuest *guest, Trip *trip, const char *command, const char *from,
 static void
 assert_no_new_trouble(const VmGuest *guest)
 {
-    g_autofree char *lines =
-        ask(guest,
-            "dmesg | grep -E 'BUG:|Oops|Kernel panic|WARNING:|hard "
-            "LOCKUP|hung_task|blocked "
-            "for more than|clocksource.*(unstable|skew)|Marking TSC|general protection|"
-            "segfault|invalid opcode|I/O error|Machine check' | "
-            "grep -vE 'read-back delay|soft lockup|rcu.*stall'",
-            ANSWER_SECONDS);
+    g_autofree char *lines = full_kvm_ask(
+        guest,
+        "dmesg | grep -E 'BUG:|Oops|Kernel panic|WARNING:|hard "
+        "LOCKUP|hung_task|blocked "
+        "for more than|clocksource.*(unstable|skew)|Marking TSC|general protection|"
+        "segfault|invalid opcode|I/O error|Machine check' | "
+        "grep -vE 'read-back delay|soft lockup|rcu.*stall'",
+        ANSWER_SECONDS);
 
     g_assert_nonnull(lines);
     g_assert_cmpstr(g_strstrip(lines), ==, "");
@@ -257,38 +217,14 @@ test_round_trip(void)
         round_trips(g_test_slow() ? 10 : 1);
 }
 
-/* --- outside --- */
-
-static const char *why_not;
-
-static void
-skip(void)
-{
-    g_test_skip(why_not);
-}
-
-static const struct {
-    const char *path;
-    void (*run)(void);
-} tests[] = {
+static const FullKvmTest tests[] = {
     { "/kvm-full/round-trip", test_round_trip },
 };
 
 int
 main(int argc, char **argv)
 {
-    gboolean inside = full_kvm_is_inside();
+    const FullKvm linux_inside = { .memory_mb = MEMORY_MB };
 
-    if (!inside) {
-        int status = full_kvm_run(&(FullKvm){ .memory_mb = MEMORY_MB }, argv, &why_not);
-
-        if (status >= 0)
-            return status;
-    }
-    g_test_init(&argc, &argv, NULL);
-    if (inside)
-        vm_setup();
-    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add_func(tests[i].path, inside ? tests[i].run : skip);
-    return inside ? vm_run_tests() : g_test_run();
+    return full_kvm_main(&linux_inside, argc, argv, tests, G_N_ELEMENTS(tests));
 }

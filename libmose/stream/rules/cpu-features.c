@@ -5,20 +5,36 @@
  * The stream carries no CPUID, and TCG only warns about what it leaves out
  * (target/i386/cpu.c:x86_cpu_filter_features), so the guest would meet #UD in
  * code it chose long ago (ifunc, alternatives, JIT). The portable CPU of `mose
- * run` has nothing of the kind.
+ * run` has nothing of the kind. Features that another rule makes up for are its own.
  */
 #include "stream/rules/list.h"
+
+/* Borrowed names, ended by NULL. */
+static GPtrArray *
+missing(const MoseFacts *facts)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    for (const char *const *name = facts->lost_features; name && *name; name++)
+        if (!mose_rules_make_up_for(facts->direction, *name))
+            g_ptr_array_add(names, (gpointer)*name);
+    g_ptr_array_add(names, NULL);
+    return names;
+}
 
 static gboolean
 detect(const MoseFacts *facts)
 {
-    return facts->lost_features && *facts->lost_features;
+    g_autoptr(GPtrArray) names = missing(facts);
+
+    return names->len > 1;
 }
 
 static char *
 refuse(const MoseFacts *facts)
 {
-    g_autofree char *list = g_strjoinv(", ", (char **)facts->lost_features);
+    g_autoptr(GPtrArray) names = missing(facts);
+    g_autofree char *list = g_strjoinv(", ", (char **)names->pdata);
 
     return g_strdup_printf(
         "the guest's CPU has features that the destination lacks: %s; "

@@ -69,6 +69,9 @@ typedef struct {
                              gsize len);
 
     gpointer data;
+
+    /* CPU features that the destination lacks, as in MoseFacts; NULL: not known. */
+    const char *const *lost_features;
 } MoseRuleContext;
 
 typedef struct MoseRule {
@@ -88,6 +91,10 @@ typedef struct MoseRule {
      * for itself, in every direction of `directions`. */
     gboolean (*detect)(const MoseFacts *facts);
 
+    /* CPU features whose loss it makes up for, ended by NULL: rule cpu-features does
+     * not refuse for them. NULL: none. */
+    const char *const *features;
+
     /* A refusal: the reason the switch cannot be, or NULL when it can. */
     char *(*refuse)(const MoseFacts *facts);
 
@@ -102,6 +109,9 @@ typedef struct MoseRule {
 extern const MoseRule *const mose_rules[];
 
 const MoseRule *mose_rule_by_name(const char *name);
+
+/* Whether a rule of @direction makes up for the loss of the CPU feature @name. */
+gboolean mose_rules_make_up_for(guint direction, const char *name);
 
 /* Whether @rule concerns a switch between these machines. */
 gboolean mose_rule_applies(const MoseRule *rule, const MoseFacts *facts);

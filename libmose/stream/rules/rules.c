@@ -32,6 +32,8 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_wall_clock,
     &mose_rule_steal_time,
     &mose_rule_hyperv_hypercall,
+    &mose_rule_tsc_deadline,
+    &mose_rule_hypercall,
     &mose_rule_hflags,
     &mose_rule_hflags_protection,
     &mose_rule_a20,
@@ -113,6 +115,16 @@ mose_rule_by_name(const char *name)
         if (strcmp((*rule)->name, name) == 0)
             return *rule;
     return NULL;
+}
+
+gboolean
+mose_rules_make_up_for(guint direction, const char *name)
+{
+    for (const MoseRule *const *rule = mose_rules; *rule; rule++)
+        if (((*rule)->directions & direction) && (*rule)->features &&
+            g_strv_contains((*rule)->features, name))
+            return TRUE;
+    return FALSE;
 }
 
 gboolean
