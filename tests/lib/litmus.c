@@ -15,6 +15,8 @@
 #define SECONDS 120
 #define SLOW_REPLY_MS 30000 /* of a QEMU under TCG */
 #define BOOT_SECONDS 120
+#define STOP_TRIES 100
+#define STOP_WAIT_US 200000
 /* A KVM in software: what it cannot do in ring 0 is left out, and the emulator has
  * all, since the guest may have seen the host's CPUID whatever -cpu says. */
 #define SOFTWARE_KVM_OPTIONS "--emulator-cpu max"
@@ -170,9 +172,13 @@ litmus_start(const LitmusSetup *setup)
 void
 litmus_free(Litmus *litmus)
 {
+    int tries = STOP_TRIES;
+
     if (!litmus)
         return;
-    vm_mose(NULL, NULL, "stop", litmus->vm->name, NULL);
+    /* Guardians may be busy yet with a switch that went as it had to. */
+    while (vm_mose(NULL, NULL, "stop", litmus->vm->name, NULL) != 0 && tries-- > 0)
+        g_usleep(STOP_WAIT_US);
     vm_guest_free(litmus->vm);
     g_free(litmus->exclusive);
     g_free(litmus);
