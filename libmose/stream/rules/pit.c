@@ -88,8 +88,7 @@ rewrite(const MoseRuleContext *context, MoseDoc *doc, gboolean *ret_changed,
         !mose_section_get(pit, "channels[0].irq_disabled", &off, error) ||
         !get_counter(pit, &counter, error))
         return FALSE;
-    if (off || next == NEVER || counter.count <= 0 ||
-        (gint64)(now - next) <= late)
+    if (off || next == NEVER || counter.count <= 0 || (gint64)(now - next) <= late)
         return TRUE;
     return mose_rule_change(pit, NEXT, next_ns(&counter, now), ret_changed, error);
 }
