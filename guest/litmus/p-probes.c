@@ -39,6 +39,8 @@ PROPERTY(ioapic_version) = {
 
 /* --- halt polling (Linux Documentation/virt/kvm/x86/msr.rst) --- */
 
+enum { HYPERVISOR_LEAF = 0x40000000 };
+#define KVM_SIGNATURE 0x4b4d564bu /* "KVMK" */
 enum { MSR_KVM_POLL_CONTROL = 0x4b564d05, FEATURE_POLL_CONTROL = 1 << 12 };
 
 static uint64_t polls;
@@ -46,7 +48,8 @@ static uint64_t polls;
 static const char *
 prepare_poll(void)
 {
-    if (!(machine.kvm_features & FEATURE_POLL_CONTROL) ||
+    if (cpuid(HYPERVISOR_LEAF, 0).ebx != KVM_SIGNATURE ||
+        !(machine.kvm_features & FEATURE_POLL_CONTROL) ||
         !try_rdmsr(MSR_KVM_POLL_CONTROL, &polls))
         return "no MSR of halt polling";
     return NULL;

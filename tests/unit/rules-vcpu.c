@@ -208,12 +208,29 @@ test_sipi_to_tcg(void)
     }
 }
 
+/* What KVM's side was once given and sends of a vCPU that runs. */
+static void
+test_sipi_stale(void)
+{
+    g_autoptr(MoseDoc) doc = two_vcpus(0, 0);
+    MoseSection *apic = mose_doc_find(doc, "apic", 1);
+    MoseSection *sipi = mose_section_add_subsection(apic, "apic_sipi", 1);
+
+    mose_section_append(sipi, "sipi_vector", "int32", 4, 8);
+    mose_section_append(sipi, "wait_for_sipi", "int32", 4, 1);
+    g_assert_false(rule_run_well("sipi", MOSE_TCG_TO_TCG, NULL, doc));
+    g_assert_true(rule_run_well("sipi", MOSE_KVM_TO_TCG, NULL, doc));
+    g_assert_null(mose_section_subsection(apic, "apic_sipi"));
+    g_assert_cmpuint(rule_get(mose_doc_find(doc, "cpu_common", 1), "halted"), ==, 0);
+}
+
 static void
 test_sipi_to_kvm(void)
 {
     g_autoptr(MoseDoc) waits = two_vcpus(1, 4), started = two_vcpus(1, 0x800 | 4);
     MoseDoc *both[] = { waits, started };
 
+    mose_section_set(mose_doc_find(waits, "cpu_common", 1), "halted", 1, NULL);
     for (guint i = 0; i < 2; i++) {
         MoseSection *cpu = mose_doc_find(both[i], "cpu", 1);
         MoseSection *sipi = mose_section_add_subsection(
@@ -222,6 +239,8 @@ test_sipi_to_kvm(void)
         mose_section_append(sipi, "sipi_vector", "int32", 4, 8);
         mose_section_append(sipi, "wait_for_sipi", "int32", 4, 1);
         g_assert_true(rule_run_well("sipi", MOSE_TCG_TO_KVM, NULL, both[i]));
+        g_assert_null(
+            mose_section_subsection(mose_doc_find(both[i], "apic", 1), "apic_sipi"));
         g_assert_cmpuint(rule_get(cpu, "env.mp_state"), ==, i ? 4 : 2);
         g_assert_cmpuint(rule_get(cpu, "env.sipi_vector"), ==, i ? 8 : 0);
         g_assert_cmpuint(
@@ -244,5 +263,6 @@ main(int argc, char **argv)
     g_test_add_func("/rules/subsections", test_subsections);
     g_test_add_func("/rules/sipi/to-tcg", test_sipi_to_tcg);
     g_test_add_func("/rules/sipi/to-kvm", test_sipi_to_kvm);
+    g_test_add_func("/rules/sipi/stale", test_sipi_stale);
     return g_test_run();
 }

@@ -72,7 +72,7 @@ test_sipi_to_kvm(void)
                              .seconds = 30 });
 }
 
-/* What it has loaded in the emulator, where it came to before it used them under KVM. */
+/* What it has loaded in the emulator, to which it came before it used them in KVM. */
 static gboolean
 use_none(MoseDoc *doc, gpointer data, GError **error)
 {

@@ -38,23 +38,61 @@ add_wait(MoseSection *apic, guint64 vector, gboolean *changed, GError **error)
     return TRUE;
 }
 
+static void
+drop_wait(MoseSection *apic, gboolean *changed)
+{
+    if (!mose_section_subsection(apic, SUBSECTION))
+        return;
+    *changed = TRUE;
+    mose_section_drop_subsection(apic, SUBSECTION);
+}
+
+typedef struct {
+    gboolean from_kvm;
+    gboolean *changed;
+} Job;
+
 static gboolean
 to_tcg(MoseDoc *doc, MoseSection *section, guint cpu, gpointer data, GError **error)
 {
     MoseSection *common = mose_rule_cpu_section(doc, "cpu_common", cpu);
     MoseSection *apic = mose_rule_cpu_section(doc, "apic", cpu);
+    const Job *job = data;
     guint64 state;
 
     if (!common || !apic)
         return TRUE;
     if (!mose_section_get(section, "env.mp_state", &state, error))
         return FALSE;
-    if (state != UNINITIALIZED && state != INIT_RECEIVED)
+    if (state != UNINITIALIZED && state != INIT_RECEIVED) {
+        if (job->from_kvm)
+            drop_wait(apic, job->changed);
         return TRUE;
+    }
     /* TCG does not go on keeping mp_state: what it has come to say here is said. */
-    return mose_rule_change(common, "halted", 1, data, error) &&
-           add_wait(apic, 0, data, error) &&
-           mose_rule_change(section, "env.mp_state", RUNNABLE, data, error);
+    return mose_rule_change(common, "halted", 1, job->changed, error) &&
+           add_wait(apic, 0, job->changed, error) &&
+           mose_rule_change(section, "env.mp_state", RUNNABLE, job->changed, error);
+}
+
+/* What @section is to say of a vCPU that waits. */
+static gboolean
+say_waits(MoseSection *section, MoseSection *common, guint64 vector, const Job *job,
+          GError **error)
+{
+    guint64 request, halted;
+
+    if (!mose_section_get(common, "interrupt_request", &request, error) ||
+        !mose_section_get(common, "halted", &halted, error))
+        return FALSE;
+    if (!(request & CPU_INTERRUPT_SIPI))
+        return !halted || mose_rule_change(section, "env.mp_state", INIT_RECEIVED,
+                                           job->changed, error);
+    return mose_rule_change(section, "env.mp_state", SIPI_RECEIVED, job->changed,
+                            error) &&
+           mose_rule_change(section, "env.sipi_vector", vector, job->changed, error) &&
+           mose_rule_change_bits(common, "interrupt_request", CPU_INTERRUPT_SIPI, 0,
+                                 job->changed, error);
 }
 
 static gboolean
@@ -63,31 +101,28 @@ to_kvm(MoseDoc *doc, MoseSection *section, guint cpu, gpointer data, GError **er
     MoseSection *common = mose_rule_cpu_section(doc, "cpu_common", cpu);
     MoseSection *apic = mose_rule_cpu_section(doc, "apic", cpu);
     MoseSection *sipi = apic ? mose_section_subsection(apic, SUBSECTION) : NULL;
-    guint64 waits, vector, request;
+    const Job *job = data;
+    guint64 waits, vector;
 
     if (!common || !sipi)
         return TRUE;
     if (!mose_section_get(sipi, "wait_for_sipi", &waits, error) ||
         !mose_section_get(sipi, "sipi_vector", &vector, error) ||
-        !mose_section_get(common, "interrupt_request", &request, error))
+        (waits && !say_waits(section, common, vector, job, error)))
         return FALSE;
-    if (!waits)
-        return TRUE;
-    if (!(request & CPU_INTERRUPT_SIPI))
-        return mose_rule_change(section, "env.mp_state", INIT_RECEIVED, data, error);
-    return mose_rule_change(section, "env.mp_state", SIPI_RECEIVED, data, error) &&
-           mose_rule_change(section, "env.sipi_vector", vector, data, error) &&
-           mose_rule_change_bits(common, "interrupt_request", CPU_INTERRUPT_SIPI, 0,
-                                 data, error);
+    drop_wait(apic, job->changed);
+    return TRUE;
 }
 
 static gboolean
 rewrite(const MoseRuleContext *context, MoseDoc *doc, gboolean *ret_changed,
         GError **error)
 {
+    Job job = { context->direction == MOSE_KVM_TO_TCG, ret_changed };
+
     return mose_rule_each_cpu(doc, "cpu",
                               context->direction == MOSE_TCG_TO_KVM ? to_kvm : to_tcg,
-                              ret_changed, error);
+                              &job, error);
 }
 
 const MoseRule mose_rule_sipi = {
