@@ -37,12 +37,18 @@ put_text(const char *text)
     }
 }
 
+static gboolean
+is_refusal(const MoseRule *rule)
+{
+    return rule->refuse || rule->refuses;
+}
+
 static void
 put_row(const MoseRule *rule)
 {
     printf("| [%s](#%s) | %s | %s | %s | %c | ", rule->name, rule->name,
            mose_rule_class_name(rule->rule_class),
-           mose_direction_name(rule->directions), rule->refuse ? "refused" : "resolved",
+           mose_direction_name(rule->directions), is_refusal(rule) ? "refused" : "resolved",
            rule->evidence);
     put_text(rule->title);
     puts(" |");
@@ -65,7 +71,7 @@ put_section(const MoseRule *rule)
     put_item("class", mose_rule_class_name(rule->rule_class));
     put_item("direction", mose_direction_name(rule->directions));
     put_item("without the rule", rule->effect);
-    put_item(rule->refuse ? "refusal" : "fix", rule->fix);
+    put_item(is_refusal(rule) ? "refusal" : "fix", rule->fix);
     put_item("source", rule->source);
     printf("- evidence: **%c**\n", rule->evidence);
     put_item("test", rule->test);

@@ -149,9 +149,19 @@ add_bits(GPtrArray *lost, const char *key, guint bits)
     g_ptr_array_add(lost, g_strdup_printf("CPUID %s bits 0x%x", key, bits));
 }
 
-static gboolean
-compare_cpus(MoseQmp *source, MoseQmp *destination, GPtrArray *lost, GError **error)
+/* 0 where QEMU does not say. */
+static guint
+phys_bits(MoseQmp *qmp, const char *cpu)
 {
+    g_autoptr(JsonNode) answer = qom_get(qmp, cpu, "phys-bits", NULL);
+
+    return answer && JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_int(answer) : 0;
+}
+
+static gboolean
+compare_cpus(MoseQmp *source, MoseQmp *destination, MoseFactSet *set, GError **error)
+{
+    GPtrArray *lost = set->lost_features;
     g_autofree char *source_cpu = first_cpu(source, error);
     g_autofree char *destination_cpu =
         source_cpu ? first_cpu(destination, error) : NULL;
@@ -164,6 +174,8 @@ compare_cpus(MoseQmp *source, MoseQmp *destination, GPtrArray *lost, GError **er
     if (!destination_cpu || !(before = feature_words(source, source_cpu, error)) ||
         !(after = feature_words(destination, destination_cpu, error)))
         return FALSE;
+    set->facts.source_phys_bits = phys_bits(source, source_cpu);
+    set->facts.destination_phys_bits = phys_bits(destination, destination_cpu);
     g_hash_table_iter_init(&iter, before);
     while (g_hash_table_iter_next(&iter, &key, &bits)) {
         guint gone =
@@ -288,21 +300,19 @@ mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
 
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
-    if (!compare_cpus(source, destination, set->lost_features, error) ||
+    if (!compare_cpus(source, destination, set, error) ||
         !compare_devices(source, destination, set, error) ||
         !read_blockers(source, set->blocked, error) ||
         !read_run_state(source, &set->run_state, error))
         return NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         g_ptr_array_add(*lists[i], NULL);
-    set->facts = (MoseFacts){
-        .direction = direction,
-        .lost_features = (const char *const *)set->lost_features->pdata,
-        .source_only = (const char *const *)set->source_only->pdata,
-        .destination_only = (const char *const *)set->destination_only->pdata,
-        .blocked = (const char *const *)set->blocked->pdata,
-        .run_state = set->run_state,
-    };
+    set->facts.direction = direction;
+    set->facts.lost_features = (const char *const *)set->lost_features->pdata;
+    set->facts.source_only = (const char *const *)set->source_only->pdata;
+    set->facts.destination_only = (const char *const *)set->destination_only->pdata;
+    set->facts.blocked = (const char *const *)set->blocked->pdata;
+    set->facts.run_state = set->run_state;
     return g_steal_pointer(&set);
 }
 

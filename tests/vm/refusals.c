@@ -307,6 +307,64 @@ test_long_runtime_dir(void)
     g_setenv("MOSE_RUNTIME_DIR", before, TRUE);
 }
 
+/* What a KVM with VT-x sends of a guest that counts events. */
+static gboolean
+count_events(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *pmu = mose_section_add_subsection(mose_doc_find(doc, "cpu", 0),
+                                                   "cpu/msr_architectural_pmu", 1);
+
+    mose_section_append(pmu, "env.msr_fixed_ctr_ctrl", "uint64", 8, 0xb);
+    mose_section_append(pmu, "env.msr_global_ctrl", "uint64", 8, 1ull << 32);
+    return TRUE;
+}
+
+/* Found while the guest stands still: it runs on where it is. */
+static void
+test_pmu(void)
+{
+    MoseSwitchOptions options = { .side = MOSE_SIDE_EMULATOR, .tamper = count_events };
+    MoseSwitchReport report = { 0 };
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (vm_cannot_run())
+        return;
+    guest = start("pmu", "--accel tcg", NULL);
+    {
+        g_autoptr(MoseGuest) opened =
+            mose_guest_open(guest->name, MOSE_GUEST_LOCK, &error);
+
+        g_assert_no_error(error);
+        g_assert_false(mose_switch(opened, &options, &report, &error));
+    }
+    g_assert_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED);
+    g_assert_nonnull(strstr(error->message, "nmi_watchdog"));
+    json_object_unref(vm_assert_healthy(guest));
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* A KVM guest with more physical address bits than TCG has. */
+static void
+test_phys_bits(void)
+{
+    g_autoptr(VmGuest) guest = vm_guest_new("phys");
+    g_autofree char *said = NULL;
+
+    if (vm_cannot_run())
+        return;
+    if (access("/dev/kvm", R_OK | W_OK) < 0) {
+        g_test_skip("/dev/kvm does not open");
+        return;
+    }
+    vm_run(guest, "--accel kvm --emulator-cpu max",
+           "-cpu qemu64,-cx16,-svm,-kvm-asyncpf,phys-bits=46", NULL);
+    g_assert_cmpint(vm_mose(&said, NULL, "check", guest->name, NULL), ==, 1);
+    g_assert_nonnull(strstr(said, "physical addresses have 46 bits, and 40"));
+    g_assert_cmpint(vm_mose(NULL, NULL, "emulate", guest->name, NULL), ==, 1);
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -322,5 +380,7 @@ main(int argc, char **argv)
     g_test_add_func("/refusals/bad-machine", test_bad_machine);
     g_test_add_func("/refusals/host-cpu", test_host_cpu);
     g_test_add_func("/refusals/long-runtime-dir", test_long_runtime_dir);
+    g_test_add_func("/refusals/pmu", test_pmu);
+    g_test_add_func("/refusals/phys-bits", test_phys_bits);
     return vm_run_tests();
 }

@@ -36,7 +36,7 @@ rewrite(const MoseRuleContext *context, MoseDoc *doc, gboolean *ret_changed,
 
 const MoseRule mose_rule_misc_enable = {
     .name = "misc-enable",
-    .rule_class = MOSE_SW_STATE,
+    .rule_class = MOSE_HW_STATE,
     .directions = MOSE_KVM_TO_TCG | MOSE_TCG_TO_KVM,
     .title = "IA32_MISC_ENABLE is not sent where it is 1, which another CPU does not "
              "start with",

@@ -47,6 +47,7 @@ typedef struct {
     const char *const *destination_only; /* or that it alone has */
     const char *const *blocked;          /* why QEMU would not migrate the guest */
     const char *run_state;               /* QEMU's name for the guest's state */
+    guint source_phys_bits, destination_phys_bits; /* of physical addresses; 0: unknown */
 } MoseFacts;
 
 /* What a rule may ask while it rewrites. */
@@ -98,9 +99,12 @@ typedef struct MoseRule {
     /* A refusal: the reason the switch cannot be, or NULL when it can. */
     char *(*refuse)(const MoseFacts *facts);
 
+    /* `rewrite` resolves nothing, and refuses by what the guest is doing. */
+    gboolean refuses;
+
     /* Resolve it. *@ret_changed tells whether there was something to do. AGAIN: it
      * cannot be at this moment; the guest runs on where it is, and the switch is tried
-     * again a little later. */
+     * again a little later. REFUSED: it cannot be, as the guest is now. */
     gboolean (*rewrite)(const MoseRuleContext *context, MoseDoc *doc,
                         gboolean *ret_changed, GError **error);
 } MoseRule;

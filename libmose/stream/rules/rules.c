@@ -16,8 +16,11 @@
 /* clang-format off */
 const MoseRule *const mose_rules[] = {
     &mose_rule_cpu_features,
+    &mose_rule_phys_bits,
     &mose_rule_devices,
     &mose_rule_blocked,
+    &mose_rule_pmu,
+    &mose_rule_xsave_layout,
     &mose_rule_globalstate,
     &mose_rule_ioapic_version,
     &mose_rule_pit,
