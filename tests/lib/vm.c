@@ -16,6 +16,8 @@
 /* Memory, as the directory that $XDG_RUNTIME_DIR names: on a disk that is busy a file
  * may take seconds to be replaced (ext4 writes back the new one first). */
 #define SHARED_MEMORY "/dev/shm"
+#define STOP_TRIES 100
+#define STOP_WAIT_US 200000
 
 static char *work_dir, *runtime_dir, *image_dir, *why_not;
 
@@ -60,10 +62,16 @@ stop_all(void)
 
     for (char **name = names; name && *name; name++) {
         const char *argv[] = { g_getenv("MOSE"), "stop", "--keep", *name, NULL };
+        int status = 1;
 
-        g_spawn_sync(NULL, (char **)argv, NULL,
-                     G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
-                     NULL, NULL, NULL, NULL, NULL);
+        /* Guardians may be busy with a QEMU that hangs. */
+        for (int i = 0; i < STOP_TRIES && status != 0; i++) {
+            if (i > 0)
+                g_usleep(STOP_WAIT_US);
+            g_spawn_sync(NULL, (char **)argv, NULL,
+                         G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
+                         NULL, NULL, NULL, &status, NULL);
+        }
     }
 }
 
