@@ -3,6 +3,7 @@
  * rules. */
 #include "cli/host-report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "evidence/report.h"
+#include "util/error.h"
 #include "util/json.h"
 
 static void
@@ -60,6 +62,18 @@ print_summary(JsonObject *report, const char *file)
            file);
 }
 
+/* Before minutes are spent on what cannot be written. */
+static gboolean
+can_write(const char *file, GError **error)
+{
+    g_autofree char *dir = g_path_get_dirname(file);
+
+    if (strcmp(file, "-") == 0 || access(dir, W_OK | X_OK) == 0)
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot write to %s", dir);
+    return FALSE;
+}
+
 int
 mose_host_report(const char *file, gboolean kvm_fit)
 {
@@ -71,7 +85,7 @@ mose_host_report(const char *file, gboolean kvm_fit)
     g_autoptr(JsonObject) report = NULL;
     g_autofree char *text = NULL;
 
-    if (!kernel)
+    if (!kernel || !can_write(file, &error))
         return mose_cli_fail(error, NULL);
     if (isatty(STDERR_FILENO))
         setup.progress = show_progress;

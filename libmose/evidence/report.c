@@ -54,10 +54,13 @@ tell(Report *report, const char *without, const char *property)
 static MoseLitmus *
 start(const Report *report, const char *only, guint rounds, GError **error)
 {
-    const MoseLitmusSetup setup = {
-        report->setup->kernel,      "kvm", only, rounds, report->setup->slow,
-        report->setup->interrupt_fd
-    };
+    const MoseReportSetup *asked = report->setup;
+    const MoseLitmusSetup setup = { .kernel = asked->kernel,
+                                    .accel = "kvm",
+                                    .only = only ? only : asked->only,
+                                    .rounds = rounds,
+                                    .slow = asked->slow,
+                                    .interrupt_fd = asked->interrupt_fd };
 
     return mose_litmus_start(&setup, error);
 }

@@ -16,6 +16,7 @@
 typedef struct {
     const char *kernel; /* litmus.elf */
     gboolean slow;      /* KVM is not fit for a general guest */
+    const char *only;   /* these of its exclusive properties, "a,b"; NULL: all */
     int interrupt_fd;   /* readable when the user wants no more of it; 0: none */
     /* Told before each guest: the rule that is left out (NULL: none), the property, and
      * how many guests of how many known so far have been run. May be NULL. */
