@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/full-kvm.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/fd.h"
@@ -13,7 +12,6 @@
 
 #define POLL_US 5000
 #define SECONDS 120
-#define SLOW_REPLY_MS 30000 /* of a QEMU under TCG */
 #define BOOT_SECONDS 120
 #define STOP_TRIES 100
 #define STOP_WAIT_US 200000
@@ -273,10 +271,7 @@ litmus_try_switch(Litmus *litmus, LitmusTamper tamper, gpointer data,
 {
     g_autoptr(MoseGuest) guest =
         mose_guest_open(litmus->vm->name, MOSE_GUEST_LOCK, error);
-    MoseSwitchOptions options = { .tamper = tamper,
-                                  .data = data,
-                                  .reply_ms =
-                                      full_kvm_is_inside() ? SLOW_REPLY_MS : 0 };
+    MoseSwitchOptions options = { .tamper = tamper, .data = data };
     g_autofree char *both = NULL;
     MoseSwitchReport report = { 0 };
     MoseRecovered recovered;

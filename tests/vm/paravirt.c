@@ -10,7 +10,6 @@
 
 #include "guest/guest.h"
 #include "guest/litmus/pv.h"
-#include "lib/full-kvm.h"
 #include "lib/litmus.h"
 #include "qemu/command.h"
 #include "stream/rules/list.h"
@@ -18,8 +17,7 @@
 #include "util/fd.h"
 
 #define KVM_CPU "-cpu qemu64,-cx16,-svm,-x2apic,-kvm-msi-ext-dest-id,"
-#define MEMORY_MB 1536 /* of the Linux with a full KVM */
-#define SLOW_SECONDS 200
+#define CHECK_SECONDS 60
 
 typedef struct {
     const char *path; /* ends with the rule's name */
@@ -53,14 +51,10 @@ start(const Case *what)
     g_autofree char *cpu = what->cpu ? g_strconcat(KVM_CPU, what->cpu, NULL) : NULL;
 
     return litmus_start(&(LitmusSetup){
-        .full_kvm = full_kvm_is_inside(),
-        .seconds = full_kvm_is_inside() ? SLOW_SECONDS : 0,
         .accel = what->accel,
         .vcpus = what->vcpus,
         .only = what->property,
-        /* Where all is slow, enough to do between two looks at a port: QEMU's main
-         * thread is kept waiting by them. */
-        .background = full_kvm_is_inside() ? "memory,fpu,segments,paging" : "memory",
+        .background = "memory",
         .rounds = 1,
         .qemu = cpu,
         .append = "pv",
@@ -95,7 +89,7 @@ verdict(const Case *what, const char *rule)
     if (what->pause_s)
         pause_it(litmus, what->pause_s);
     litmus_switch(litmus, what->tamper, rule);
-    verdicts = litmus_try_check(litmus, full_kvm_is_inside() ? SLOW_SECONDS : 60);
+    verdicts = litmus_try_check(litmus, CHECK_SECONDS);
     said = verdicts ? g_hash_table_lookup(verdicts, what->property) : NULL;
     if (verdicts && !said)
         said = g_hash_table_lookup(verdicts, "FAULT");
@@ -201,47 +195,12 @@ static const Case cases[] = {
       "exception 6" },
 };
 
-/* What a KVM with SVM says by itself: the program is told to by KVM_IN_TCG. */
-static const Case full_cases[] = {
-    { "/paravirt/full-kvm/steal-time", "pv-steal", "kvm", 2, "+kvm-steal-time", NULL,
-      "has a stale translation" },
-    { "/paravirt/full-kvm/async-pf", "pv-apf", "kvm", 2,
-      "+kvm-asyncpf,+kvm-asyncpf-int", NULL, "nobody wakes tasks of vCPU" },
-    { "/paravirt/full-kvm/pvclock-vcpus", "pv-clock-vcpus", "kvm", 2, "+kvmclock", NULL,
-      "vCPU 1 shows" },
-    { "/paravirt/full-kvm/hyperv-hypercall", "pv-hyperv", "kvm", 1, "+hv-relaxed", NULL,
-      "exception 6" },
-};
-
-static const char *why_not;
-
-static void
-skip(gconstpointer unused)
-{
-    g_test_skip(why_not);
-}
-
-static void
-add_cases(const Case *list, gsize n)
-{
-    for (gsize i = 0; i < n; i++)
-        g_test_add_data_func(list[i].path, &list[i], why_not ? skip : run);
-}
-
 int
 main(int argc, char **argv)
 {
-    gboolean inside = full_kvm_is_inside(), full = inside || g_getenv("KVM_IN_TCG");
-    FullKvm linux_inside = { .memory_mb = MEMORY_MB, .file = "LITMUS" };
-    int ret;
-
-    if (full && !inside && (ret = full_kvm_run(&linux_inside, argv, &why_not)) >= 0)
-        return ret;
     g_test_init(&argc, &argv, NULL);
     vm_setup();
-    if (full)
-        add_cases(full_cases, G_N_ELEMENTS(full_cases));
-    else
-        add_cases(cases, G_N_ELEMENTS(cases));
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_test_add_data_func(cases[i].path, &cases[i], run);
     return vm_run_tests();
 }
