@@ -61,6 +61,11 @@ add_cpu(LinuxWorld *world, guint cpu)
                                       { 0 } };
 
     world->cpu[cpu] = rule_add_section(world->doc, "cpu", cpu, state);
+    for (guint i = 0; i < 16; i++) {
+        g_autofree char *path = g_strdup_printf("env.regs[%u]", i);
+
+        mose_section_append(world->cpu[cpu], path, "uint64", 8, 0);
+    }
     world->common[cpu] = rule_add_section(world->doc, "cpu_common", cpu, common);
     world->apic[cpu] = rule_add_section(world->doc, "apic", cpu, apic);
 }

@@ -173,20 +173,41 @@ test_back_to_another(void)
     g_assert_true(device(world, 0)->set_next_event == 0);
 }
 
-/* Interrupts off in the kernel: its timer may just be being set. Asleep, it is not. */
+static void
+expect_again(LinuxWorld *world, guint direction)
+{
+    linux_expect(world, "tsc-deadline", direction, MOSE_ERROR_AGAIN,
+                 "vCPU 0 may be setting its timer");
+}
+
+/* Interrupts off in the kernel, and the device at hand: its timer may just be being
+ * set. Asleep, it is not. */
 static void
 test_atomic(void)
 {
+    const guint64 event = LINUX_V_AREAS + IN_AREA, rsp = LINUX_V_DATA + 0x400;
+    const guint64 slot = LINUX_DATA + 0x400 + 0x80;
     g_autoptr(LinuxWorld) world = with_deadlines();
 
     linux_set(world->cpu[0], "env.eflags", 2);
-    linux_expect(world, "tsc-deadline", MOSE_KVM_TO_TCG, MOSE_ERROR_AGAIN,
-                 "vCPU 0 may be setting its timer");
+    linux_set(world->cpu[0], "env.regs[4]", rsp);
+    linux_set(world->cpu[0], "env.regs[3]", event + 0x30);
+    expect_again(world, MOSE_KVM_TO_TCG);
+    linux_set(world->cpu[0], "env.regs[3]", event + 0x100);
+    linux_put(world, slot, event);
+    expect_again(world, MOSE_KVM_TO_TCG);
+    linux_put(world, slot, event - 1);
+    linux_set(world->cpu[0], "env.hflags2", 1u << 2); /* in an NMI */
+    expect_again(world, MOSE_KVM_TO_TCG);
+    linux_set(world->cpu[0], "env.hflags2", 0);
+    linux_set(world->cpu[0], "env.regs[4]", 0x1000); /* no stack there */
+    expect_again(world, MOSE_KVM_TO_TCG);
     linux_set(world->common[0], "halted", 1);
     linux_run_well(world, "tsc-deadline", MOSE_KVM_TO_TCG);
     linux_set(world->common[0], "halted", 0);
-    linux_expect(world, "tsc-deadline", MOSE_TCG_TO_KVM, MOSE_ERROR_AGAIN,
-                 "vCPU 0 may be setting its timer");
+    expect_again(world, MOSE_TCG_TO_KVM);
+    linux_set(world->cpu[0], "env.regs[4]", rsp);
+    linux_run_well(world, "tsc-deadline", MOSE_TCG_TO_KVM);
 }
 
 /* In user mode GS is the user's, and with page-table isolation so are the tables. */
@@ -238,7 +259,7 @@ spoil_handler(LinuxWorld *world)
 static void
 spoil_padding(LinuxWorld *world)
 {
-    device(world, 0)->kept.unused = 1;
+    device(world, 0)->kept.address = 1;
 }
 
 static void

@@ -80,9 +80,10 @@ is_deadline(const MoseKernelView *view, const MoseClockEvent *event)
 /* The one in the area at @base, whose lines are looked through page by page. The first
  * of its name decides: behind it are other processors' areas. */
 static gboolean
-find_in_area(const MoseKernelView *view, guint64 base, MoseClockEvent *ret,
-             guint64 *ret_physical)
+find_in_area(MoseClockEventPlace *place, guint64 base)
 {
+    const MoseKernelView *view = &place->view;
+    MoseClockEvent *event = &place->event;
     const gsize ticks = G_STRUCT_OFFSET(MoseClockEvent, min_delta_ticks);
 
     for (guint64 in = 0; in < AREA_MAX; in += PAGE) {
@@ -92,15 +93,14 @@ find_in_area(const MoseKernelView *view, guint64 base, MoseClockEvent *ret,
             return FALSE;
         /* Three of its fields stand together in the line behind its first two. */
         for (gsize at = ticks % LINE; at < PAGE; at += LINE) {
-            guint64 start = base + in + at - ticks;
-
+            place->linear = base + in + at - ticks;
             if (words[at / 8] == MOSE_CLOCK_EVENT_MIN_TICKS &&
                 words[at / 8 + 1] == MOSE_CLOCK_EVENT_MAX_TICKS &&
-                mose_kernel_view_read(view, start, ret, sizeof(*ret)) &&
-                mose_kernel_view_has_text(view, ret->name, MOSE_CLOCK_EVENT_NAME))
-                return is_deadline(view, ret) &&
-                       mose_kernel_view_physical(view, start, sizeof(*ret),
-                                                 ret_physical);
+                mose_kernel_view_read(view, place->linear, event, sizeof(*event)) &&
+                mose_kernel_view_has_text(view, event->name, MOSE_CLOCK_EVENT_NAME))
+                return is_deadline(view, event) &&
+                       mose_kernel_view_physical(view, place->linear, sizeof(*event),
+                                                 &place->physical);
         }
     }
     return FALSE;
@@ -112,8 +112,7 @@ find_in_area(const MoseKernelView *view, guint64 base, MoseClockEvent *ret,
  * anything: only in the kernel both are looked at.
  */
 static gboolean
-find_by_gs(const MoseKernelView *view, const MoseSection *cpu, MoseClockEvent *ret,
-           guint64 *ret_physical)
+find_by_gs(MoseClockEventPlace *place, const MoseSection *cpu)
 {
     guint64 gs, kernel_gs;
     guint cpl;
@@ -122,21 +121,19 @@ find_by_gs(const MoseKernelView *view, const MoseSection *cpu, MoseClockEvent *r
         !mose_section_get(cpu, "env.segs[5].base", &gs, NULL) ||
         !mose_section_get(cpu, "env.kernelgsbase", &kernel_gs, NULL))
         return FALSE;
-    if (cpl == 0 && gs >= MOSE_KERNEL_HALF && gs % LINE == 0 &&
-        find_in_area(view, gs, ret, ret_physical))
+    if (cpl == 0 && gs >= MOSE_KERNEL_HALF && gs % LINE == 0 && find_in_area(place, gs))
         return TRUE;
     return kernel_gs >= MOSE_KERNEL_HALF && kernel_gs % LINE == 0 &&
-           find_in_area(view, kernel_gs, ret, ret_physical);
+           find_in_area(place, kernel_gs);
 }
 
 gboolean
 mose_clock_event_find(const MoseRuleContext *context, const MoseSection *cpu,
-                      MoseKernelView *ret_view, MoseClockEvent *ret,
-                      guint64 *ret_physical, GError **error)
+                      MoseClockEventPlace *ret, GError **error)
 {
     for (int half = 0; half < 2; half++)
-        if (mose_kernel_view_open(context, cpu, half, ret_view) &&
-            find_by_gs(ret_view, cpu, ret, ret_physical))
+        if (mose_kernel_view_open(context, cpu, half, &ret->view) &&
+            find_by_gs(ret, cpu))
             return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                 "no clock event device '" MOSE_CLOCK_EVENT_NAME

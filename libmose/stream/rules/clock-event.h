@@ -35,7 +35,7 @@ typedef struct {
         guint64 magic; /* MOSE_CLOCK_EVENT_CHANGED, or 0 */
         guint64 set_next_event, max_delta_ns, min_delta_ns;
         guint32 mult, shift;
-        guint64 unused;
+        guint64 address; /* its own, linear */
     } kept;
 } MoseClockEvent;
 G_STATIC_ASSERT(G_STRUCT_OFFSET(MoseClockEvent, name) == 152);
@@ -48,14 +48,19 @@ G_STATIC_ASSERT(sizeof(MoseClockEvent) == 256);
 #define MOSE_CLOCK_EVENT_MIN_TICKS 0xf
 #define MOSE_CLOCK_EVENT_MAX_TICKS G_MAXUINT64
 
+/* Where one was found. */
+typedef struct {
+    MoseKernelView view;
+    guint64 linear, physical;
+    MoseClockEvent event; /* a copy */
+} MoseClockEventPlace;
+
 /*
  * The device of the vCPU with section @cpu, which has to be a deadline device for a
- * TSC of about @context's frequency: a copy in *@ret, where it lies in *@ret_physical,
- * and the kernel's memory in *@ret_view. NOT_FOUND in words where there is none.
+ * TSC of about @context's frequency. NOT_FOUND in words where there is none.
  */
 gboolean mose_clock_event_find(const MoseRuleContext *context, const MoseSection *cpu,
-                               MoseKernelView *ret_view, MoseClockEvent *ret,
-                               guint64 *ret_physical, GError **error);
+                               MoseClockEventPlace *ret, GError **error);
 
 /* The set_next_event of the static device that @device is a copy of: it programs the
  * APIC's own counter. NOT_FOUND where there is not exactly one. */

@@ -10,7 +10,10 @@
 #define CR4_LA57 (1u << 12)
 #define EFER_LMA (1u << 10)
 #define EFLAGS_IF (1u << 9)
-#define HFLAGS_CPL 3u /* target/i386/cpu.h: HF_CPL_MASK */
+/* target/i386/cpu.h: HF_CPL_MASK, HF2_NMI_MASK, R_ESP */
+#define HFLAGS_CPL 3u
+#define HFLAGS2_NMI (1u << 2)
+enum { REGISTERS = 16, RSP = 4 };
 
 #define ENTRY_PRESENT 1u
 #define ENTRY_WRITABLE 2u
@@ -159,5 +162,47 @@ mose_kernel_is_atomic(const MoseDoc *doc, guint cpu, gboolean *ret, GError **err
         !mose_kernel_cpl(section, &cpl, error))
         return FALSE;
     *ret = cpl == 0 && !(eflags & EFLAGS_IF) && !halted;
+    return TRUE;
+}
+
+/* Whether one of the stack's last words is in the range, or it cannot be read. */
+static gboolean
+stack_mentions(const MoseKernelView *view, guint64 rsp, guint64 linear, gsize len)
+{
+    guint64 words[PAGE / 8];
+    guint64 first = PAGE - rsp % PAGE;
+    gsize readable = PAGE;
+
+    if (rsp % 8 != 0)
+        return TRUE;
+    if (!mose_kernel_view_read(view, rsp, words, PAGE)) {
+        readable = first; /* its end may be that of the page */
+        if (!mose_kernel_view_read(view, rsp, words, readable))
+            return TRUE;
+    }
+    for (gsize i = 0; i < readable / 8; i++)
+        if (words[i] - linear < len)
+            return TRUE;
+    return FALSE;
+}
+
+gboolean
+mose_kernel_mentions(const MoseKernelView *view, const MoseSection *cpu, guint64 linear,
+                     gsize len, gboolean *ret, GError **error)
+{
+    guint64 value, rsp = 0, hflags2;
+
+    if (!mose_section_get(cpu, "env.hflags2", &hflags2, error))
+        return FALSE;
+    *ret = (hflags2 & HFLAGS2_NMI) != 0;
+    for (guint i = 0; i < REGISTERS; i++) {
+        g_autofree char *path = g_strdup_printf("env.regs[%u]", i);
+
+        if (!mose_section_get(cpu, path, &value, error))
+            return FALSE;
+        *ret = *ret || value - linear < len;
+        rsp = i == RSP ? value : rsp;
+    }
+    *ret = *ret || stack_mentions(view, rsp, linear, len);
     return TRUE;
 }

@@ -62,3 +62,9 @@ gboolean mose_kernel_view_has_text(const MoseKernelView *view, guint64 linear,
 gboolean mose_kernel_cpl(const MoseSection *cpu, guint *ret, GError **error);
 gboolean mose_kernel_is_atomic(const MoseDoc *doc, guint cpu, gboolean *ret,
                                GError **error);
+
+/* Whether the kernel code that the vCPU executes may be at work on the @len bytes at
+ * @linear: an address of theirs is in its registers or in the last 4 KB of its stack,
+ * or it is in an NMI, which has a stack of its own, or its stack cannot be read. */
+gboolean mose_kernel_mentions(const MoseKernelView *view, const MoseSection *cpu,
+                              guint64 linear, gsize len, gboolean *ret, GError **error);

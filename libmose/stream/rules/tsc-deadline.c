@@ -17,7 +17,7 @@
  * down (__setup_APIC_LVTT), in which KVM ignores the counter and TCG does not.
  *
  * A vCPU that is between reading these factors and programming the timer would mix the
- * old with the new. It has interrupts off then: the switch is tried again later.
+ * old with the new: then the switch is tried again later.
  */
 #include <string.h>
 
@@ -62,14 +62,21 @@ refused(const char *why, guint cpu, GError **error)
     return FALSE;
 }
 
+/* Whether the vCPU is far from the device at @linear. Linux sets a timer with
+ * interrupts off, and holds its device until that is done (kernel/time/clockevents.c:
+ * clockevents_program_event). */
 static gboolean
-may_be_changed(MoseDoc *doc, guint cpu, GError **error)
+may_be_changed(const MoseKernelView *view, MoseDoc *doc, guint cpu, guint64 linear,
+               GError **error)
 {
-    gboolean atomic;
+    gboolean atomic, mentioned = FALSE;
 
-    if (!mose_kernel_is_atomic(doc, cpu, &atomic, error))
+    if (!mose_kernel_is_atomic(doc, cpu, &atomic, error) ||
+        (atomic &&
+         !mose_kernel_mentions(view, mose_rule_cpu_section(doc, "cpu", cpu), linear,
+                               sizeof(MoseClockEvent), &mentioned, error)))
         return FALSE;
-    if (!atomic)
+    if (!mentioned)
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
                 "vCPU %u may be setting its timer, which cannot be changed meanwhile; "
@@ -87,8 +94,9 @@ scale(gint64 value, guint64 by, guint64 over)
 /* --- into the emulator --- */
 
 static void
-make_oneshot(MoseClockEvent *device, guint64 set_next_event)
+make_oneshot(MoseClockEvent *device, guint64 linear, guint64 set_next_event)
 {
+    device->kept.address = linear;
     device->kept.magic = MOSE_CLOCK_EVENT_CHANGED;
     device->kept.set_next_event = device->set_next_event;
     device->kept.max_delta_ns = device->max_delta_ns;
@@ -105,23 +113,25 @@ make_oneshot(MoseClockEvent *device, guint64 set_next_event)
 
 /* Plan the new device in the guest's memory. */
 static gboolean
-change_device(Change *change, MoseSection *section, guint cpu, guint64 *ret_physical,
+change_device(Change *change, MoseDoc *doc, guint cpu, guint64 *ret_physical,
               GError **error)
 {
     g_autoptr(GError) why = NULL;
-    MoseKernelView view;
-    MoseClockEvent device;
+    MoseClockEventPlace place;
 
-    if (!mose_clock_event_find(change->context, section, &view, &device, ret_physical,
-                               &why) ||
-        (!change->oneshot &&
-         !mose_clock_event_find_oneshot(&view, &device, &change->oneshot, &why)))
+    if (!mose_clock_event_find(change->context, mose_rule_cpu_section(doc, "cpu", cpu),
+                               &place, &why) ||
+        (!change->oneshot && !mose_clock_event_find_oneshot(&place.view, &place.event,
+                                                            &change->oneshot, &why)))
         return refused(why->message, cpu, error);
+    if (!may_be_changed(&place.view, doc, cpu, place.linear, error))
+        return FALSE;
     change->n_devices++;
-    make_oneshot(&device, change->oneshot);
+    make_oneshot(&place.event, place.linear, change->oneshot);
+    *ret_physical = place.physical;
     if (!change->context->write_memory ||
-        !change->context->write_memory(change->context->data, *ret_physical, &device,
-                                       sizeof(device)))
+        !change->context->write_memory(change->context->data, place.physical,
+                                       &place.event, sizeof(place.event)))
         return refused("its memory cannot be written", cpu, error);
     return TRUE;
 }
@@ -174,9 +184,8 @@ to_tcg(MoseDoc *doc, MoseSection *apic, guint cpu, gpointer data, GError **error
         return FALSE;
     if (!wanted || !section)
         return TRUE;
-    if (!may_be_changed(doc, cpu, error) ||
-        (msr && !mose_section_get(msr, "env.tsc_deadline", &deadline, error)) ||
-        !change_device(change, section, cpu, &device, error) ||
+    if ((msr && !mose_section_get(msr, "env.tsc_deadline", &deadline, error)) ||
+        !change_device(change, doc, cpu, &device, error) ||
         !set_counter(change, apic, deadline, error))
         return FALSE;
     *change->changed = TRUE;
@@ -246,6 +255,7 @@ to_kvm(MoseDoc *doc, MoseSection *apic, guint cpu, gpointer data, GError **error
     MoseSection *msr = section ? mose_section_subsection(section, MSR) : NULL;
     Change *change = data;
     MoseClockEvent device;
+    MoseKernelView view;
     guint64 address;
 
     if (!msr || !change->context->write_memory)
@@ -257,9 +267,11 @@ to_kvm(MoseDoc *doc, MoseSection *apic, guint cpu, gpointer data, GError **error
                                       sizeof(device)) ||
         device.kept.magic != MOSE_CLOCK_EVENT_CHANGED)
         return mose_section_set(msr, "env.tsc_deadline", 0, error);
+    if (mose_kernel_view_open(change->context, section, FALSE, &view) &&
+        !may_be_changed(&view, doc, cpu, device.kept.address, error))
+        return FALSE;
     make_deadline(&device);
-    return may_be_changed(doc, cpu, error) &&
-           change->context->write_memory(change->context->data, address, &device,
+    return change->context->write_memory(change->context->data, address, &device,
                                          sizeof(device)) &&
            set_deadline(change, apic, msr, error);
 }
