@@ -69,7 +69,6 @@ prepare(void)
         return "no asynchronous page faults";
     if (!in_kvm())
         return "not in KVM now";
-    on_vector(VECTOR_IPI, count_and_eoi); /* of vcpus_call() */
     on_vector(PV_VECTOR, page_ready);
     enable();
     if (!vcpus_call(enable))
