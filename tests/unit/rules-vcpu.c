@@ -224,6 +224,7 @@ test_sipi_to_kvm(void)
         g_assert_true(rule_run_well("sipi", MOSE_TCG_TO_KVM, NULL, both[i]));
         g_assert_cmpuint(rule_get(cpu, "env.mp_state"), ==, i ? 4 : 2);
         g_assert_cmpuint(rule_get(cpu, "env.sipi_vector"), ==, i ? 8 : 0);
+        g_assert_cmpuint(rule_get(sipi, "wait_for_sipi"), ==, 0);
         g_assert_cmpuint(
             rule_get(mose_doc_find(both[i], "cpu_common", 1), "interrupt_request"), ==,
             4);

@@ -10,6 +10,10 @@
  * a vCPU that waits, in which KVM drops a SIPI (Linux arch/x86/kvm/lapic.c:
  * kvm_apic_accept_events). TCG calls a vCPU waiting only when the guest may start it,
  * so it becomes "INIT received"; with a SIPI on its way, "SIPI received".
+ *
+ * KVM's side keeps what it has loaded of wait_for_sipi, and sends it back when the vCPU
+ * has long been started: on the next way to KVM it would be taken for one that waits. So
+ * nothing is left of it there, as after kvm_apic_reset.
  */
 #include "stream/rules/list.h"
 
@@ -73,6 +77,8 @@ to_kvm(MoseDoc *doc, MoseSection *section, guint cpu, gpointer data, GError **er
         return FALSE;
     if (!waits)
         return TRUE;
+    if (!mose_rule_change(sipi, "wait_for_sipi", 0, data, error))
+        return FALSE;
     if (!(request & CPU_INTERRUPT_SIPI))
         return mose_rule_change(section, "env.mp_state", INIT_RECEIVED, data, error);
     return mose_rule_change(section, "env.mp_state", SIPI_RECEIVED, data, error) &&
