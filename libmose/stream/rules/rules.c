@@ -21,6 +21,7 @@ const MoseRule *const mose_rules[] = {
     &mose_rule_globalstate,
     &mose_rule_ioapic_version,
     &mose_rule_pit,
+    &mose_rule_hpet,
     &mose_rule_lapic_oneshot,
     &mose_rule_tsc,
     &mose_rule_pvclock_vcpus,
