@@ -10,6 +10,8 @@ prepare(void)
 {
     if (!same(machine.hypervisor, "KVMKVMKVM"))
         return "this machine may obey the gate";
+    if (!in_kvm())
+        return "not in KVM now";
     outb(PORT_92, inb(PORT_92) & ~A20_OPEN);
     return NULL;
 }
