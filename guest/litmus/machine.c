@@ -9,6 +9,7 @@ typedef struct {
 } StartInfo;
 
 #define MAGIC 0x336ec578u
+#define KVM_SIGNATURE 0x4b4d564bu /* CPUID 0x40000000 EBX: "KVMK" */
 
 /* QEMU's fw_cfg (docs/specs/fw_cfg.rst); hw/i386/fw_cfg.c: FW_CFG_NB_CPUS. */
 enum { FW_CFG_SELECT = 0x510, FW_CFG_DATA = 0x511, FW_CFG_NB_CPUS = 5 };
@@ -184,4 +185,10 @@ cpu_enable(void)
     guarded(set_cr4, (void *)CR4_OSXSAVE, NULL, NULL);
     guarded(set_xcr0, (void *)(uintptr_t)(cpuid(0xd, 0).eax & XCR0_X87_SSE_AVX), NULL,
             NULL);
+}
+
+bool
+in_kvm(void)
+{
+    return cpuid(0x40000000, 0).ebx == KVM_SIGNATURE;
 }

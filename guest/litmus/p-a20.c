@@ -12,6 +12,8 @@ prepare(void)
     /* Asked anew: it may have been switched since it was started. */
     if (cpuid(HYPERVISOR_LEAF, 0).ebx != KVM_SIGNATURE)
         return "this machine may obey the gate";
+    if (!in_kvm())
+        return "not in KVM now";
     outb(PORT_92, inb(PORT_92) & ~A20_OPEN);
     return NULL;
 }

@@ -11,7 +11,7 @@ typedef struct {
     volatile uint8_t flags, pad[2];
 } PvClock;
 
-enum { CLOCKSOURCE2 = 1 << 3, ENABLED = 1, LIMIT_US = 250000 };
+enum { CLOCKSOURCE2 = 1 << 3, ENABLED = 1, LIMIT_US = 2000000 };
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01u
 
 static PvClock page __attribute__((aligned(64)));

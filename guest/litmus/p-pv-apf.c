@@ -17,7 +17,6 @@ enum {
 #define MSR_KVM_ASYNC_PF_EN 0x4b564d02u
 #define MSR_KVM_ASYNC_PF_INT 0x4b564d06u
 #define MSR_KVM_ASYNC_PF_ACK 0x4b564d07u
-#define KVM_SIGNATURE 0x4b4d564bu /* EBX: "KVMK" */
 
 typedef struct {
     volatile uint32_t flags, token;
@@ -55,12 +54,6 @@ enable(void)
     wrmsr(MSR_KVM_ASYNC_PF_EN, address | ENABLED | DELIVERY_AS_INT);
 }
 
-static bool
-in_kvm(void)
-{
-    return cpuid(0x40000000, 0).ebx == KVM_SIGNATURE;
-}
-
 /* Each vCPU gets one on arrival: not what is waited for. */
 static const char *
 prepare(void)
@@ -69,7 +62,6 @@ prepare(void)
         return "no asynchronous page faults";
     if (!in_kvm())
         return "not in KVM now";
-    on_vector(VECTOR_IPI, count_and_eoi); /* of vcpus_call() */
     on_vector(PV_VECTOR, page_ready);
     enable();
     if (!vcpus_call(enable))

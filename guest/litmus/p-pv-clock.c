@@ -116,7 +116,6 @@ prepare_vcpus(void)
         return "not asked for";
     if (machine.vcpus == 1)
         return "one vCPU";
-    on_vector(VECTOR_IPI, count_and_eoi); /* of vcpus_call() */
     if ((machine.kvm_features & CLOCKSOURCE2) && !machine.slow) {
         enable();
         return vcpus_call(enable_ahead) ? look_at_all() : "a vCPU does not come";

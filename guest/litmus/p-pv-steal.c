@@ -71,7 +71,6 @@ prepare(void)
         return "one vCPU";
     pages[0][0] = 1;
     pages[1][0] = 2;
-    on_vector(VECTOR_IPI, count_and_eoi); /* of vcpus_call() */
     enable();
     return vcpus_call(enable) ? NULL : "a vCPU does not come";
 }

@@ -2,12 +2,13 @@
 /* Whether an interrupt comes as often as it was asked to. */
 #include "litmus.h"
 
-/* What a busy host may lose, or bring at once, is allowed for. What was missed during
- * the switch may come first. */
-enum { SETTLE_MS = 100, MEASURE_MS = 500, LEAST = 5, MOST = 3 };
+/* What a busy host may lose, or bring at once, is allowed for: ticks that come while a
+ * vCPU waits for a processor are one. What was missed during the switch may come
+ * first. */
+enum { SETTLE_MS = 100, MEASURE_MS = 500, LEAST = 5, MOST = 3, TRIES = 4 };
 
-const char *
-check_rate(unsigned vector, unsigned hz)
+static const char *
+measure(unsigned vector, unsigned hz)
 {
     uint64_t begin, expected;
     uint32_t first, n;
@@ -25,4 +26,15 @@ check_rate(unsigned vector, unsigned hz)
     if (n > expected * MOST + MOST)
         return say("a storm: %u ticks, expected %lu", n, expected);
     return NULL;
+}
+
+const char *
+check_rate(unsigned vector, unsigned hz)
+{
+    const char *wrong = NULL;
+
+    for (unsigned i = 0; i < TRIES; i++)
+        if (!(wrong = measure(vector, hz)))
+            break;
+    return wrong;
 }

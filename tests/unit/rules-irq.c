@@ -228,12 +228,51 @@ test_lapic_oneshot(void)
     }
 }
 
+/* --- the HPET --- */
+
+enum { PERIODIC = 1 << 3, ONLY_32BIT = 1 << 8, PERIOD = 1000 };
+
+static const struct {
+    guint64 enabled, config, counter, cmp, wanted;
+} hpets[] = {
+    { 1, PERIODIC | ONLY_32BIT, 5000, 5400, 5400 },
+    { 1, PERIODIC | ONLY_32BIT, 5000, 5000, 5000 },
+    { 1, PERIODIC | ONLY_32BIT, 5000, 4999, 5999 },
+    { 1, PERIODIC | ONLY_32BIT, 5000, 2000, 5000 },
+    { 1, PERIODIC | ONLY_32BIT, G_GUINT64_CONSTANT(0x300000100), 0xffffffff, 999 },
+    { 0, PERIODIC | ONLY_32BIT, 5000, 4999, 4999 },
+    { 1, PERIODIC, 5000, 4999, 4999 },
+    { 1, ONLY_32BIT, 5000, 4999, 4999 },
+};
+
+static void
+test_hpet(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(hpets); i++) {
+        const RuleValue values[] = { { "config", hpets[i].enabled },
+                                     { "hpet_counter", hpets[i].counter },
+                                     { "num_timers_save", 1 },
+                                     { "timer[0].config", hpets[i].config },
+                                     { "timer[0].cmp", hpets[i].cmp },
+                                     { "timer[0].period", PERIOD },
+                                     { 0 } };
+        g_autoptr(MoseDoc) doc = mose_doc_new();
+
+        rule_add_section(doc, "hpet", 0, values);
+        g_assert_cmpint(rule_run_well("hpet", MOSE_TCG_TO_TCG, NULL, doc), ==,
+                        hpets[i].cmp != hpets[i].wanted);
+        g_assert_cmpuint(rule_get(mose_doc_find(doc, "hpet", 0), "timer[0].cmp"), ==,
+                         hpets[i].wanted);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rules/pic-pending", test_pic_pending);
     g_test_add_func("/rules/stale-interrupt", test_stale_interrupt);
+    g_test_add_func("/rules/hpet", test_hpet);
     g_test_add_func("/rules/pit-edge", test_pit_edge);
     g_test_add_func("/rules/pit", test_pit);
     g_test_add_func("/rules/pit/broken", test_pit_broken);

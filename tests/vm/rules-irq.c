@@ -77,6 +77,23 @@ test_pit(void)
                              .tamper = age_pit });
 }
 
+/* A tick that the main loop was late for: by one of the counter's. */
+static gboolean
+be_late(MoseDoc *doc, gpointer data, GError **error)
+{
+    MoseSection *hpet = mose_doc_find(doc, "hpet", 0);
+
+    trial_set(hpet, "timer[0].cmp", (guint32)(trial_get(hpet, "hpet_counter") - 1));
+    return TRUE;
+}
+
+static void
+test_hpet(void)
+{
+    rule_trial(&(RuleTrial){
+        .rule = "hpet", .accel = "tcg", .only = "hpet", .tamper = be_late });
+}
+
 /* The virtualizer's IOAPIC is as KVM's; an emulator's own has another version. */
 static void
 test_ioapic_version(void)
@@ -94,6 +111,7 @@ main(int argc, char **argv)
     g_test_add_func("/rules-irq/pic-pending", test_pic_pending);
     g_test_add_func("/rules-irq/stale-interrupt", test_stale_interrupt);
     g_test_add_func("/rules-irq/pit", test_pit);
+    g_test_add_func("/rules-irq/hpet", test_hpet);
     g_test_add_func("/rules-irq/ioapic-version", test_ioapic_version);
     return vm_run_tests();
 }

@@ -14,6 +14,7 @@ extern const MoseRule mose_rule_globalstate;
 extern const MoseRule mose_rule_guest_stopped;
 extern const MoseRule mose_rule_hflags;
 extern const MoseRule mose_rule_hflags_protection;
+extern const MoseRule mose_rule_hpet;
 extern const MoseRule mose_rule_hypercall;
 extern const MoseRule mose_rule_interrupt_injected;
 extern const MoseRule mose_rule_interrupt_shadow;
