@@ -11,10 +11,10 @@
 
 #define MEMORY_MB 1536
 #define BOOT_SECONDS 300
-#define ANSWER_SECONDS 120
+#define ANSWER_SECONDS 300
 /* What a guest that goes on needs at most for a line, and after how long one that has
  * said nothing is taken for dead: TCG inside TCG. */
-#define ALIVE_SECONDS 120
+#define ALIVE_SECONDS 300
 #define DEAD_SECONDS 15
 
 /* The portable CPU of this host with @more, started and at work. */
@@ -65,6 +65,18 @@ assert_told(const VmGuest *guest, const char *rule)
         n +=
             strcmp(mose_json_string(mose_json_element(list, i), "rule", ""), rule) == 0;
     g_assert_cmpuint(n, ==, 1);
+}
+
+/* That the guest does @what; else its console is shown. */
+static void
+must(const VmGuest *guest, gboolean does, const char *what)
+{
+    g_autofree char *console = NULL;
+
+    if (does)
+        return;
+    g_file_get_contents(guest->console, &console, NULL, NULL);
+    g_error("guest %s does not %s; its console:\n%s", guest->name, what, console);
 }
 
 /* --- tsc-deadline --- */
@@ -130,8 +142,8 @@ assert_function(const VmGuest *guest, const char *name)
 static void
 assert_ticks(const VmGuest *guest, const char *function)
 {
-    g_assert_true(ticks(guest, 0, ALIVE_SECONDS));
-    g_assert_true(ticks(guest, 1, ALIVE_SECONDS));
+    must(guest, ticks(guest, 0, ALIVE_SECONDS), "tick on vCPU 0");
+    must(guest, ticks(guest, 1, ALIVE_SECONDS), "tick on vCPU 1");
     assert_function(guest, function);
 }
 
@@ -187,16 +199,16 @@ check_hypercalls(const char *name, const char *append, int trips)
         start(name, ",kvm-pv-ipi=on,kvm-pv-sched-yield=on", "-m 160 -smp 3", append);
 
     g_assert_true(vm_console_has(guest, "setup PV IPIs"));
-    g_assert_true(calls_all(guest));
+    must(guest, calls_all(guest), "reach all its vCPUs");
     assert_told(guest, "hypercall");
     for (int i = 0; i < trips; i++) {
         g_autofree char *there = go(guest, "emulate", NULL), *back = NULL;
 
         g_assert_nonnull(strstr(there, " hypercall "));
-        g_assert_true(calls_all(guest));
+        must(guest, calls_all(guest), "reach all its vCPUs");
         back = go(guest, "virtualize", NULL);
         g_assert_nonnull(strstr(back, " hypercall "));
-        g_assert_true(calls_all(guest));
+        must(guest, calls_all(guest), "reach all its vCPUs");
     }
     g_assert_false(vm_console_has(guest, "invalid opcode"));
     g_free(go(guest, "emulate", "hypercall"));
