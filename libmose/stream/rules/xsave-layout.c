@@ -62,7 +62,7 @@ const MoseRule mose_rule_xsave_layout = {
     .source = "QEMU target/i386/kvm/kvm-cpu.c:kvm_cpu_xsave_init, "
               "target/i386/tcg/tcg-cpu.c:x86_tcg_cpu_xsave_init",
     .evidence = 'c',
-    .test = "rules-refusing: xsave-layout",
+    .test = "unit/rules-refusing: xsave-layout",
     .refuses = TRUE,
     .rewrite = rewrite,
 };
