@@ -54,7 +54,7 @@ mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc, guin
 
     line->late_ns = 0;
     if (line->known && khz && off < MAX_OFF_NS && -off < MAX_OFF_NS)
-        return MAX((gint64)ns, 0); /* a clock never goes back */
+        return (gint64)ns;
     line->known = khz != 0;
     line->offset =
         guest_tsc + (guint64)((__int128)measured_ns * khz / 1000000) - due_tsc;

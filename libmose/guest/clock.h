@@ -36,7 +36,8 @@ typedef struct {
  * be moved on to be right when it resumes at host TSC @due_tsc. @measured_ns is
  * what was measured of the stop: the answer where the line is not known, or where
  * the guest has left it by more than is known (it was paused, say); the line begins
- * anew then.
+ * anew then. Below 0 for a guest that is ahead: a clock never goes back, but it can
+ * stand still for as long.
  */
 gint64 mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc,
                           guint64 khz, gint64 measured_ns);

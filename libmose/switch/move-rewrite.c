@@ -16,6 +16,9 @@
 #define REST_MIN_US 1000
 #define REST_MAX_US 5000
 #define REST_MEMORY 3 /* switches in one direction */
+/* A guest whose clocks are ahead of their line stands still until that has come up, for
+ * so long at most. */
+#define AHEAD_MAX_US 5000
 /* How much later than the stream its STOP may be read on a busy host. */
 #define STOP_LAG_US 100000
 
@@ -56,13 +59,16 @@ wait_for_stop(MoseMove *move)
     return seen;
 }
 
-/* The guest's clocks are set for one moment, and it resumes then, not before. */
+/* The guest's clocks are set for one moment, and it resumes then, not before. A KVM
+ * that does not let its guests' TSC be set shows them the host's, which would go back
+ * for a guest that is ahead of it. */
 static gint64
 stopped_ns(gpointer data, guint64 tsc)
 {
     MoseMove *move = data;
     gint64 rest_us = expected_rest_us(move);
     MoseTscSample now;
+    gint64 ns;
     guint64 khz;
 
     if (!move->was_running || move->own_state || !wait_for_stop(move))
@@ -71,8 +77,11 @@ stopped_ns(gpointer data, guint64 tsc)
     khz = mose_tsc_khz(&move->tsc, &now);
     move->rewritten_us = now.ns / 1000;
     move->due_us = move->rewritten_us + rest_us;
-    return mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,
-                              (move->due_us - move->stop_us) * 1000);
+    ns = mose_clock_advance(&move->clock, tsc, now.tsc + rest_us * khz / 1000, khz,
+                            (move->due_us - move->stop_us) * 1000);
+    if (ns < 0)
+        move->due_us += MIN(-ns / 1000 + 1, AHEAD_MAX_US);
+    return MAX(ns, 0);
 }
 
 static gboolean
