@@ -44,7 +44,7 @@ mose_exports_free(MoseExports *exports)
 static void
 remove_files(const MoseGuest *guest)
 {
-    static const char *const suffixes[] = { ".qmp", ".nbd", ".log", "" };
+    static const char *const suffixes[] = { ".qmp", ".nbd", ".pid", ".log", "" };
 
     for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
         g_autofree char *path = file_of(guest, suffixes[i]);
@@ -106,15 +106,19 @@ static MoseProcess *
 spawn(const MoseGuest *guest, const char *socket, const MoseProcess *source,
       GError **error)
 {
-    static const char *const argv[] = { DAEMON,
-                                        "--chardev",
-                                        "socket,id=mose-qmp,fd=" G_STRINGIFY(
-                                            MONITOR_FD) ",server=on,wait=off",
-                                        "--monitor",
-                                        "chardev=mose-qmp",
-                                        "--nbd-server",
-                                        "addr.type=fd,addr.str=" G_STRINGIFY(NBD_FD),
-                                        NULL };
+    g_autofree char *pidfile = file_of(guest, ".pid"); /* names it as this guest's */
+    const char *const argv[] = {
+        DAEMON,
+        "--pidfile",
+        pidfile,
+        "--chardev",
+        "socket,id=mose-qmp,fd=" G_STRINGIFY(MONITOR_FD) ",server=on,wait=off",
+        "--monitor",
+        "chardev=mose-qmp",
+        "--nbd-server",
+        "addr.type=fd,addr.str=" G_STRINGIFY(NBD_FD),
+        NULL,
+    };
     g_autofree char *log = file_of(guest, ".log");
     g_autofree char *monitor = file_of(guest, ".qmp");
     g_auto(MoseFd) monitor_fd = mose_unix_listen(monitor, error);
