@@ -233,11 +233,17 @@ static gboolean
 end_old(const MoseGuest *guest, GError **error)
 {
     g_autofree char *path = file_of(guest, ".qmp");
-    g_autoptr(MoseExports) old = mose_exports_open(guest, NULL);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(MoseExports) old = mose_exports_open(guest, &cause);
     g_autoptr(MoseQmp) qmp = NULL;
 
     if (old)
         return mose_exports_end(guest, old, error);
+    if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND) &&
+        !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_ENDED)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
     qmp = mose_qmp_connect(path, START_TIMEOUT_MS, NULL);
     if (qmp)
         mose_qmp_run(qmp, "quit", NULL, NULL);
