@@ -37,7 +37,7 @@ typedef struct {
     guint compress_level;     /* of zstd, 1..19, for bulk channels; 0: none */
     guint64 bytes_per_second; /* on the wire, of bulk channels together; 0: no limit */
     /* Limits in milliseconds, 0 for the default: until the other side has said hello,
-     * and how long it may be silent afterwards (it sends a sign of life ten times in
+     * and how long it may be silent afterwards (it gives several signs of life in
      * that time). Both sides should have the same. */
     guint hello_ms;
     guint silence_ms;
