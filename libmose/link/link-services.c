@@ -31,6 +31,9 @@ ask(MoseLink *link, const MoseMuxRequest *request, int fd, GError **error)
     char control[CMSG_SPACE(sizeof(int))] = { 0 };
     struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
 
+    /* Its process may still be there, to give away what has come. */
+    if (!mose_link_check(link, error))
+        return FALSE;
     if (fd >= 0) {
         struct cmsghdr *header;
 

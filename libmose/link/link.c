@@ -84,10 +84,15 @@ static gboolean
 fork_process(MoseLink *link, MoseMuxSetup *setup, GError **error)
 {
     gboolean ok = make_sockets(link, setup, error);
+    sigset_t all, before;
 
+    /* What comes before the link process ignores it would end that. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     link->pid = ok ? fork() : 0;
     if (ok && link->pid == 0)
         mose_link_process_main(setup);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (ok && link->pid < 0) {
         mose_error_set_errno(error, errno, "cannot start the link process");
         link->pid = 0;

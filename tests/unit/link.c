@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/link-far.h"
@@ -231,6 +232,46 @@ test_command_dies(void)
     close(ends[1]);
 }
 
+/* Ctrl-C and a lost terminal are the command's affair. */
+static void
+test_signals(void)
+{
+    g_autoptr(MoseLink) link = link_far_open(NULL, "echo", NULL);
+    static const int signals[] = { SIGINT, SIGQUIT, SIGHUP };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++) {
+        kill(mose_link_transport_pid(link), signals[i]);
+        kill(mose_link_pid(link), signals[i]);
+    }
+    link_far_expect_echo(mose_link_channel(link, MOSE_LINK_CONTROL), "still there?");
+}
+
+/* A process forked from the command has the link for as long as it likes. */
+static void
+test_handed_on(void)
+{
+    MoseLink *link = link_far_open(NULL, "echo", NULL);
+    int go[2], status;
+    pid_t pid;
+
+    g_assert_cmpint(pipe(go), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        char byte;
+
+        close(go[1]);
+        g_assert_cmpint(read(go[0], &byte, 1), ==, 0);
+        link_far_expect_echo(mose_link_channel(link, MOSE_LINK_MONITOR), "mine now");
+        mose_link_free(link);
+        _exit(0);
+    }
+    mose_link_leave(link);
+    close(go[0]);
+    close(go[1]);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(status, ==, 0);
+}
+
 static void
 test_silence(void)
 {
@@ -307,6 +348,8 @@ main(int argc, char **argv)
     g_test_add_func("/link/transport-dies", test_transport_dies);
     g_test_add_func("/link/process-dies", test_process_dies);
     g_test_add_func("/link/command-dies", test_command_dies);
+    g_test_add_func("/link/signals", test_signals);
+    g_test_add_func("/link/handed-on", test_handed_on);
     g_test_add_func("/link/silence", test_silence);
     g_test_add_func("/link/transport-hangs", test_transport_hangs);
     g_test_add_func("/link/transport-says", test_transport_says);
