@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "link/mux-private.h"
 #include "util/error.h"
@@ -48,7 +49,10 @@ open_there(Mux *mux, guint16 service, int fd)
 void
 mux_accept(Mux *mux, const MuxListener *listener)
 {
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(peer);
+    int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len,
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd >= 0)
         open_there(mux, listener->service, fd);

@@ -63,8 +63,9 @@ mux_init(Mux *mux, const MoseMuxSetup *setup)
                   .sent_at = now,
                   .tokens_at = now };
     mux->channels = g_ptr_array_new_with_free_func((GDestroyNotify)mose_channel_free);
-    for (guint16 i = 0; i < MOSE_LINK_N_CHANNELS; i++)
-        g_ptr_array_add(mux->channels, mose_channel_new(i, setup->channels[i]));
+    for (guint i = 0; i < MOSE_LINK_N_CHANNELS; i++)
+        g_ptr_array_add(mux->channels,
+                        mose_channel_new((guint16)i, setup->channels[i]));
     if (mux->said->len > 0)
         g_string_append_c(mux->said, '\n');
     mose_frame_reader_init(&mux->reader);

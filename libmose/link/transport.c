@@ -14,8 +14,11 @@
 
 /* The most that an unprivileged user may have (pipe(7), /proc/sys/fs/pipe-max-size). */
 #define PIPE_SIZE (1024 * 1024)
-#define END_MS 2000
+/* For it to end when its input has ended, when it is asked to, and when it is killed.
+ */
+#define END_MS 500
 #define TERM_MS 1000
+#define KILL_MS 5000
 
 /*
  * Runs in the child between fork and exec: async-signal-safe calls only. What the
@@ -110,7 +113,7 @@ mose_transport_end(MoseTransport *transport)
         pidfd_send_signal(transport->pidfd, SIGTERM, NULL, 0);
     if (!mose_transport_wait(transport, TERM_MS)) {
         pidfd_send_signal(transport->pidfd, SIGKILL, NULL, 0);
-        mose_transport_wait(transport, END_MS);
+        mose_transport_wait(transport, KILL_MS);
     }
     mose_fd_close(mose_fd_steal(&transport->pidfd));
 }
