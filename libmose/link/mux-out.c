@@ -12,6 +12,7 @@
 #define DATA_MIN (16 * 1024)
 /* Kept free for frames without data when data is put. */
 #define SMALL_ROOM (8 * 1024)
+#define FRAME_ROOM (MOSE_FRAME_HEADER + MOSE_FRAME_MAX + SMALL_ROOM)
 /* What the bandwidth limit lets go at once: a tenth of a second, and at least so much.
  */
 #define BURST_MIN (64 * 1024)
@@ -109,7 +110,7 @@ read_packed(Mux *mux, MoseChannel *channel, guint8 *payload)
 {
     gsize n;
 
-    if (MUX_OUTPUT_SIZE - mux->tail < MOSE_FRAME_HEADER + MOSE_FRAME_MAX + SMALL_ROOM)
+    if (MUX_OUTPUT_SIZE - mux->tail < FRAME_ROOM)
         return 0;
     n = mose_channel_read(channel, mux->scratch, MOSE_SQUEEZE_PIECE);
     if (n == 0)
@@ -158,7 +159,10 @@ mux_send(Mux *mux, gint64 now)
     }
     if (mux->out_dead)
         mux->head = mux->tail;
-    if (mux->head > 0 && mux_output_waiting(mux) < MUX_OUTPUT_LOW) {
+    /* Moved seldom: a transport that takes little at a time would have all of it moved
+     * each time. */
+    if (mux->head > 0 &&
+        (mux_output_waiting(mux) == 0 || MUX_OUTPUT_SIZE - mux->tail < FRAME_ROOM)) {
         memmove(mux->output, mux->output + mux->head, mux_output_waiting(mux));
         mux->tail -= mux->head;
         mux->head = 0;
