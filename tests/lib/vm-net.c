@@ -37,6 +37,15 @@ enter_namespace(void)
 }
 
 gboolean
+vm_net_enter(void)
+{
+    static gboolean entered;
+
+    entered = entered || enter_namespace();
+    return entered;
+}
+
+gboolean
 vm_net_ip(const char *arguments)
 {
     g_autofree char *line = g_strdup_printf("ip %s", arguments);
@@ -51,7 +60,7 @@ vm_net_setup(void)
 {
     if (access("/dev/net/tun", R_OK | W_OK) < 0)
         why_no_net = g_strdup("/dev/net/tun is not there");
-    else if (!enter_namespace())
+    else if (!vm_net_enter())
         why_no_net = g_strdup_printf("no network namespace: %s", g_strerror(errno));
     else if (!vm_net_ip("link set lo up") || !vm_net_ip("tuntap add tap0 mode tap") ||
              !vm_net_ip("addr add 10.77.0.1/24 dev tap0") ||
