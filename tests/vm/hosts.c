@@ -309,7 +309,7 @@ be_victim(void)
     if (!mine)
         return 1;
     hosts_runv(mine, HOST_THERE, &pid, NULL, words);
-    g_print("%s %s", hosts_runtime_dir(mine, HOST_THERE), pid);
+    g_print(VICTIM " %s %s", hosts_runtime_dir(mine, HOST_THERE), pid);
     pause();
     return 0;
 }
@@ -331,6 +331,19 @@ start_victim(GDataInputStream **ret_out)
     g_assert_no_error(error);
     *ret_out = g_data_input_stream_new(g_subprocess_get_stdout_pipe(victim));
     return victim;
+}
+
+/* Its line among the messages of the library. */
+static char *
+read_from_victim(GDataInputStream *out)
+{
+    char *line;
+
+    while ((line = g_data_input_stream_read_line(out, NULL, NULL, NULL)) &&
+           !g_str_has_prefix(line, VICTIM " "))
+        g_free(line);
+    g_assert_nonnull(line);
+    return line;
 }
 
 static void
@@ -355,16 +368,15 @@ test_killed(void)
     if (cannot_run())
         return;
     victim = start_victim(&out);
-    line = g_data_input_stream_read_line(out, NULL, NULL, NULL);
-    g_assert_nonnull(line);
-    words = g_strsplit(line, " ", 2);
-    g_assert_cmpuint(g_strv_length(words), ==, 2);
-    process = g_build_filename("/proc", words[1], NULL);
-    g_assert_true(g_file_test(words[0], G_FILE_TEST_IS_DIR));
+    line = read_from_victim(out);
+    words = g_strsplit(line, " ", -1);
+    g_assert_cmpuint(g_strv_length(words), ==, 3);
+    process = g_build_filename("/proc", words[2], NULL);
+    g_assert_true(g_file_test(words[1], G_FILE_TEST_IS_DIR));
     g_assert_true(g_file_test(process, G_FILE_TEST_IS_DIR));
     g_subprocess_force_exit(victim);
     assert_gone(process);
-    assert_gone(words[0]);
+    assert_gone(words[1]);
 }
 
 /* The last test: it ends the hosts. */
