@@ -81,6 +81,9 @@ host_link_free(HostLink *link)
     if (!link)
         return;
     host_link_unshape(link);
+    /* The kernel takes its time to remove a namespace, and with it the pair. */
+    ip(link, HOST_HERE, "link del " VETH);
+    ip(link, HOST_HERE, "addr del %s/32 dev lo", hosts_ip(HOST_HERE));
     g_free(link);
 }
 

@@ -92,22 +92,22 @@ write_client_config(HostLogin *login)
     login->config = in_dir(login, "ssh_config");
 }
 
+/* What is wrong, if anything is, goes to standard error. */
 static char *
 find_sshd(char **ret_why)
 {
     const char *fetch = g_getenv("MOSE_FETCH_SSHD");
     const char *argv[] = { fetch, NULL };
-    g_autofree char *out = NULL, *err = NULL;
+    g_autofree char *out = NULL;
     int status = -1;
 
     if (fetch &&
-        g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out, &err, &status,
+        g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out, NULL, &status,
                      NULL) &&
         status == 0)
         return g_strdup(g_strstrip(out));
-    *ret_why = g_strdup_printf("no sshd (%s): %s",
-                               fetch ? fetch : "MOSE_FETCH_SSHD is not set",
-                               err ? g_strstrip(err) : "");
+    *ret_why = g_strdup_printf("there is no sshd (%s)",
+                               fetch ? fetch : "MOSE_FETCH_SSHD is not set");
     return NULL;
 }
 
@@ -123,6 +123,7 @@ host_login_new(const char *dir, char **ret_why)
     login->dir = g_strdup(dir);
     login->user = g_strdup(user ? user->pw_name : NULL);
     login->root = real_user() == 0;
+    login->group = user ? user->pw_gid : 0;
     write_client_config(login);
     if (user && write_accounts(login, user) && make_key(login, "key"))
         return g_steal_pointer(&login);
@@ -200,6 +201,7 @@ sshd_argv(const HostLogin *login, const char *config, const char *log)
         g_ptr_array_add(argv, g_strdup("unshare"));
         g_ptr_array_add(argv, g_strdup("--user"));
         g_ptr_array_add(argv, g_strdup_printf("--map-user=%u", real_user()));
+        g_ptr_array_add(argv, g_strdup_printf("--map-group=%u", login->group));
     }
     g_ptr_array_add(argv, g_strdup(login->program));
     g_ptr_array_add(argv, g_strdup("-D"));

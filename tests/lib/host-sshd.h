@@ -16,6 +16,7 @@ typedef struct {
     char *dir;
     char *program; /* that runs an sshd */
     char *user;    /* who can log in, by the key there */
+    gid_t group;
     gboolean root; /* it is root, really */
     char *config;  /* for `ssh -F`: with it, the hosts know each other and the user */
 } HostLogin;

@@ -208,8 +208,7 @@ make_login(Hosts *hosts)
 static gboolean
 make_all(Hosts *hosts)
 {
-    if (!make_login(hosts) || !make_host(hosts, HOST_HERE) ||
-        !make_host(hosts, HOST_THERE))
+    if (!make_host(hosts, HOST_HERE) || !make_host(hosts, HOST_THERE))
         return FALSE;
     hosts->link = host_link_new(hosts, hosts->host[HOST_THERE].space, &why_no_hosts);
     return hosts->link && start_sshd(hosts, HOST_HERE) && start_sshd(hosts, HOST_THERE);
@@ -223,6 +222,8 @@ hosts_new(void)
     g_clear_pointer(&why_no_hosts, g_free);
     if (!g_getenv("MOSE"))
         why_no_hosts = g_strdup("MOSE is not set");
+    else if (!make_login(hosts)) /* which may need the network that is left below */
+        return NULL;
     else if (!vm_net_enter())
         why_no_hosts = g_strdup_printf("no network namespace: %s", g_strerror(errno));
     else if (make_all(hosts))

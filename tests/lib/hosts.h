@@ -21,8 +21,9 @@ typedef enum { HOST_HERE, HOST_THERE } HostSide;
 typedef struct Hosts Hosts;
 
 /*
- * Make them; behind vm_setup(), and behind vm_net_setup() if a tap is wanted, before
- * there is a second thread. NULL where that cannot be; hosts_why_not() tells why.
+ * Make them; behind vm_setup(), and before vm_net_setup() if a tap is wanted here as
+ * well; before there is a second thread. NULL where that cannot be; hosts_why_not()
+ * tells why.
  */
 Hosts *hosts_new(void);
 void hosts_free(Hosts *hosts);

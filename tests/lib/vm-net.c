@@ -28,12 +28,14 @@ static gboolean
 enter_namespace(void)
 {
     g_autofree char *map = g_strdup_printf("0 %d 1", (int)geteuid());
+    g_autofree char *group_map = g_strdup_printf("0 %d 1", (int)getegid());
 
     if (geteuid() == 0)
         return unshare(CLONE_NEWNET) == 0;
     return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 &&
            write_file("/proc/self/setgroups", "deny") &&
-           write_file("/proc/self/uid_map", map);
+           write_file("/proc/self/uid_map", map) &&
+           write_file("/proc/self/gid_map", group_map);
 }
 
 gboolean
