@@ -50,8 +50,8 @@ needs_recovery(const MoseGuest *guest)
     g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     MoseJournalEntry entry;
 
-    return !process || mose_debug_is_open(guest) || mose_plug_is_open(guest) ||
-           mose_journal_read(guest->dir, &entry, NULL);
+    return (!process && !mose_guest_is_away(guest)) || mose_debug_is_open(guest) ||
+           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean
@@ -60,7 +60,7 @@ is_starting(const MoseGuest *guest)
     MoseJournalEntry entry;
 
     return mose_journal_read(guest->dir, &entry, NULL) &&
-           entry.phase == MOSE_PHASE_START;
+           (entry.phase == MOSE_PHASE_START || entry.phase == MOSE_PHASE_TAKE);
 }
 
 MoseState *
@@ -85,6 +85,10 @@ mose_state_read(const char *name)
     state->side = mose_side_name(state->guest->side);
     state->accel = state->guest->spec->accel[state->guest->side];
     process = mose_guest_process(state->guest, &error);
+    if (mose_guest_is_away(state->guest)) {
+        set_state(state, "away", error);
+        return state;
+    }
     if (!process) {
         set_state(state, is_starting(state->guest) ? "starting" : "ended", error);
         return state;

@@ -4,9 +4,13 @@
 
 #include "cli/cli.h"
 #include "guest/disks.h"
+#include "switch/far-end.h"
 #include "switch/recover.h"
 #include "switch/start.h"
 #include "util/json.h"
+
+/* An ordinary end takes QEMU two seconds at most. */
+#define STOP_MS 20000
 
 static gboolean discard, keep;
 
@@ -17,6 +21,21 @@ static const GOptionEntry entries[] = {
       "leave overlays of its disks where they are", NULL },
     { NULL },
 };
+
+/* End it where it is, if that is another host. */
+static gboolean
+stop_away(MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseFarEnd) end = NULL;
+
+    if (!mose_guest_is_away(guest))
+        return TRUE;
+    end = mose_far_end_open(guest->far, NULL, 0, error);
+    return end &&
+           mose_far_end_tell(
+               end, mose_json_object("do", "s", "stop", "name", "s", guest->name, NULL),
+               STOP_MS, -1, error);
+}
 
 /* The overlays to be deleted with the guest; NULL: it must not end yet. */
 static GPtrArray *
@@ -67,7 +86,8 @@ mose_cmd_stop(int argc, char **argv)
     /* A switch that cannot be recovered must not keep the guest from its end. */
     mose_recover(guest, &recovered, NULL);
     overlays = judge_overlays(guest, &error);
-    if (!overlays || !mose_stop(guest, &error) || !mose_disks_discard(overlays, &error))
+    if (!overlays || !stop_away(guest, &error) || !mose_stop(guest, &error) ||
+        !mose_disks_discard(overlays, &error))
         return mose_cli_fail(error, NULL);
     print_ended(guest);
     return MOSE_EXIT_DONE;

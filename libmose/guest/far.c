@@ -32,6 +32,14 @@ mose_far_free(MoseFar *far)
     g_free(far);
 }
 
+MoseFar *
+mose_far_copy(const MoseFar *far)
+{
+    g_autoptr(JsonObject) object = mose_far_to_json(far);
+
+    return mose_far_from_json(object);
+}
+
 void
 mose_far_renew(MoseFar *far)
 {
@@ -55,9 +63,8 @@ set_string(JsonObject *object, const char *name, const char *value)
 JsonObject *
 mose_far_to_json(const MoseFar *far)
 {
-    JsonObject *object =
-        mose_json_object("id", "s", far->id, "away", "b", far->away, "locks-seen", "b",
-                         far->locks_seen, NULL);
+    JsonObject *object = mose_json_object("id", "s", far->id, "away", "b", far->away,
+                                          "locks-seen", "b", far->locks_seen, NULL);
     JsonArray *maps = json_array_new();
 
     set_string(object, "host", far->host);
@@ -171,9 +178,8 @@ mose_far_map(const char *text, char **maps, gboolean back)
 
     for (const char *at = text; *at;) {
         g_autofree char *to = NULL;
-        gsize len = at == text || strchr("=:,'\"", at[-1])
-                        ? find_map(at, maps, back, &to)
-                        : 0;
+        gsize len =
+            at == text || strchr("=:,'\"", at[-1]) ? find_map(at, maps, back, &to) : 0;
 
         g_string_append(mapped, len ? to : (char[]){ *at, '\0' });
         at += MAX(len, 1);

@@ -24,6 +24,8 @@ MoseFar *mose_far_new(const char *host);
 void mose_far_free(MoseFar *far);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFar, mose_far_free)
 
+MoseFar *mose_far_copy(const MoseFar *far);
+
 /* A new id for a new switch. */
 void mose_far_renew(MoseFar *far);
 

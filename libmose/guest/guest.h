@@ -68,6 +68,10 @@ MoseGuest *mose_guest_create(const char *name, GError **error);
 /* Open a guest. NOT_FOUND where there is none. */
 MoseGuest *mose_guest_open(const char *name, MoseGuestAccess access, GError **error);
 
+/* The same as with MOSE_GUEST_LOCK, but a `mose receive` that holds the lock is ended,
+ * and its guardians waited for: its link may have broken without it knowing. */
+MoseGuest *mose_guest_seize(const char *name, GError **error);
+
 /* Read its description anew (after another process may have changed it). */
 gboolean mose_guest_reload(MoseGuest *guest, GError **error);
 

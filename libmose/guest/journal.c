@@ -11,6 +11,7 @@
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/process.h"
 
 struct MoseJournal {
     MoseFd fd;
@@ -169,7 +170,8 @@ read_entry(const char *line, const char *path, MoseJournalEntry *ret, GError **e
                  writes_names, MOSE_N_WRITES_STATES);
     ret->role = index_of(mose_json_string(object, "role", role_names[MOSE_ROLE_BOTH]),
                          role_names, MOSE_N_ROLES);
-    if (ret->phase == MOSE_N_PHASES || ret->role == MOSE_N_ROLES || ret->writes == MOSE_N_WRITES_STATES ||
+    if (ret->phase == MOSE_N_PHASES || ret->role == MOSE_N_ROLES ||
+        ret->writes == MOSE_N_WRITES_STATES ||
         !mose_side_from_name(mose_json_string(object, "side", NULL), &ret->side)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "%s: no phase, role, side or writes in '%s'", path, line);

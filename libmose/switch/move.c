@@ -25,6 +25,7 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
 
     move->guest = guest;
     move->options = options;
+    move->far = options->far;
     move->ram_fd = MOSE_FD_NONE;
     g_mutex_init(&move->stop_lock);
     g_cond_init(&move->stop_cond);
@@ -99,6 +100,11 @@ choose_way(MoseMove *move, GError **error)
     const MoseSwitchOptions *options = move->options;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
+    if (options->way == MOSE_WAY_IN_PLACE && move->far) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "to another host memory can only be copied; leave --in-place out");
+        return FALSE;
+    }
     if (options->way == MOSE_WAY_IN_PLACE && move->guest->spec->ram_private) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s has private memory (--ram-private), which can only be "
@@ -106,7 +112,8 @@ choose_way(MoseMove *move, GError **error)
                     move->guest->name);
         return FALSE;
     }
-    move->copy = options->way == MOSE_WAY_COPY || move->guest->spec->ram_private;
+    move->copy =
+        options->way == MOSE_WAY_COPY || move->guest->spec->ram_private || move->far;
     if (!move->copy &&
         (options->channels || options->max_downtime_ms || options->overcommit)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
@@ -118,7 +125,8 @@ choose_way(MoseMove *move, GError **error)
     move->channels = options->channels ? options->channels
                                        : CLAMP(processors, MIN_CHANNELS, GOOD_CHANNELS);
     /* QEMU's own sockets have short names. */
-    if (strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
+    if (move->far ||
+        strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
         move->channels = 1;
     return TRUE;
 }
@@ -169,6 +177,11 @@ mose_move_begin(MoseMove *move, GError **error)
                                .source = guest->generation,
                                .side = move->options->side };
 
+    if (move->far) {
+        mose_far_free(guest->far);
+        guest->far = mose_far_copy(move->options->far_record);
+        entry.role = MOSE_ROLE_GIVER;
+    }
     if (!choose_way(move, error) || !open_source(move, error) ||
         !mose_image_locks_check(move->source, error))
         return FALSE;
@@ -199,6 +212,8 @@ mose_move_launch(MoseMove *move, GError **error)
     };
     g_auto(MoseFd) memory = MOSE_FD_NONE;
 
+    if (move->far)
+        return mose_move_far_launch(move, error);
     if (move->copy && spec->ram_private && !move->options->overcommit &&
         !mose_ram_has_room(spec->ram_size, error))
         return FALSE;

@@ -6,6 +6,7 @@
 
 #include "qemu/command.h"
 #include "switch/debug.h"
+#include "switch/doubt.h"
 #include "guest/disks.h"
 #include "guest/generation.h"
 #include "guest/guest-dir.h"
@@ -32,6 +33,28 @@ unstart(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     if (mose_guest_remove(guest, error))
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "guest %s was never started: its `mose run` ended before",
+                    guest->name);
+    return FALSE;
+}
+
+/* A guest that was to come from another host did not: what was begun for it is cleared
+ * away, and the other host, which may wait for a word, is told. */
+static gboolean
+untake(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+{
+    gboolean is_home = mose_guest_is_away(guest);
+
+    if (!mose_end_generation(guest, entry->generation, error))
+        return FALSE;
+    mose_launch_forget_files(guest, entry->generation);
+    if (is_home) {
+        mose_doubt_tell(guest, FALSE);
+        return mose_journal_end(guest->dir, error);
+    }
+    if (mose_guest_remove(guest, error))
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "guest %s did not come here: the switch that was to bring it was "
+                    "undone",
                     guest->name);
     return FALSE;
 }
@@ -162,6 +185,8 @@ take_back(MoseGuest *guest, const MoseJournalEntry *entry,
 static void
 take_over(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *process)
 {
+    if (entry->role == MOSE_ROLE_TAKER && guest->far)
+        guest->far->away = FALSE;
     guest->generation = entry->generation;
     guest->side = entry->side;
     guest->pid = process ? process->pid : 0;
@@ -271,7 +296,7 @@ note_end(MoseGuest *guest, GError **error)
     g_autofree char *log = NULL;
     g_autofree char *said = NULL;
 
-    if (process || strcmp(last_event(guest), "ended") == 0)
+    if (process || mose_guest_is_away(guest) || strcmp(last_event(guest), "ended") == 0)
         return TRUE;
     log = mose_guest_log(guest, guest->generation);
     said = mose_log_said(log);
@@ -280,6 +305,38 @@ note_end(MoseGuest *guest, GError **error)
                                      "s", *said ? said : "its QEMU said nothing",
                                      NULL));
     return mose_guest_save(guest, error);
+}
+
+/* The other host was told to run the guest, and this one's MOSE died before it had an
+ * answer, or after it. */
+static gboolean
+recover_given(MoseGuest *guest, const MoseJournalEntry *entry, MoseRecovered *ret,
+              GError **error)
+{
+    gboolean taken = entry->phase == MOSE_PHASE_COMMIT;
+
+    if (!taken && !mose_doubt_recover(guest, entry->since_us, entry->was_running,
+                                      &taken, error)) {
+        g_prefix_error(error,
+                       "whether %s has guest %s is not known; it is kept still here "
+                       "until it is: ",
+                       mose_far_label(guest->far), guest->name);
+        return FALSE;
+    }
+    mose_guest_note(guest, taken ? "finished-after-death" : "undone-after-death",
+                    mose_json_object("phase", "s", mose_phase_name(entry->phase),
+                                     "side", "s", mose_side_name(entry->side), NULL));
+    *ret = taken ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
+    if (!taken)
+        return undo(guest, entry, error) && mose_guest_save(guest, error) &&
+               mose_journal_end(guest->dir, error);
+    if (!mose_doubt_give(guest, entry->side, error))
+        return FALSE;
+    if (!mose_guest_is_away(guest))
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "guest %s has gone back to %s", guest->name,
+                    mose_far_label(guest->far));
+    return mose_guest_is_away(guest);
 }
 
 gboolean
@@ -302,6 +359,10 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     }
     if (entry.phase == MOSE_PHASE_START)
         return unstart(guest, &entry, error);
+    if (entry.phase == MOSE_PHASE_TAKE)
+        return untake(guest, &entry, error);
+    if (entry.role == MOSE_ROLE_GIVER && entry.phase >= MOSE_PHASE_DOUBT)
+        return recover_given(guest, &entry, ret, error);
     guest->generations = MAX(guest->generations, entry.generation);
     committed = entry.phase == MOSE_PHASE_COMMIT || runs_early(guest, &entry);
     if (!(committed ? finish(guest, &entry, error) : undo(guest, &entry, error))) {

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "stream/doc.h"
+#include "switch/far-end.h"
 #include "stream/rules/rule.h"
 #include "guest/guest.h"
 
@@ -55,6 +56,11 @@ typedef struct {
     gboolean overcommit;     /* copy even if the host has less memory */
     MoseDisks disks;         /* of the emulator */
     const char *overlay_dir; /* absolute; NULL: each beside its image */
+    /* The host that the guest is to go to, which has been reached, and what guest->far
+     * becomes; NULL: this one. */
+    MoseFarEnd *far;
+    const MoseFar *far_record;
+    guint64 bytes_per_second; /* of a copy to another host; 0: no limit */
     const char *without_rule; /* leave it, or "a,b", out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
@@ -94,6 +100,9 @@ void mose_switch_report_clear(MoseSwitchReport *report);
 
 /* The report of a switch to @side, as the timeline and `--json` have it. */
 JsonObject *mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side);
+
+/* What another host tells of a switch; @object may be NULL, where it told nothing. */
+void mose_switch_report_read(JsonObject *object, MoseSwitchReport *ret);
 
 /*
  * Switch @guest, which is locked and recovered, to options->side. INVALID when

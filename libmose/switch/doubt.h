@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one bit of a switch between two hosts: did the other one take the guest?
+ *
+ * Its host is asked through a new connection. Whoever answers first sees to it that
+ * what was under way there is over, so that the answer stays true. Where it cannot be
+ * reached, and the lease (take.h) has run out, the locks of the guest's images decide,
+ * if both hosts are known to see each other's: who runs the guest holds them. Without
+ * such a disk the guest stays where it is, still, until the other host answers.
+ */
+#pragma once
+
+#include "guest/guest.h"
+#include "switch/far-end.h"
+
+typedef enum {
+    MOSE_DOUBT_UNKNOWN,
+    MOSE_DOUBT_TAKEN,
+    MOSE_DOUBT_NOT_TAKEN,
+} MoseDoubt;
+
+/* Ask the host of guest->far; UNKNOWN with @error. */
+MoseDoubt mose_doubt_ask(const MoseGuest *guest, GError **error);
+
+/* The answer of the asked one: whether switch @id has brought guest @name here. What is
+ * under way with it is brought to its end first. UNKNOWN with @error. */
+MoseDoubt mose_doubt_answer(const char *name, const char *id, GError **error);
+
+/* The guest is the other host's: end its process here, if it lives, and keep a record
+ * of where it is, or nothing where the other host is one that we cannot reach. The
+ * journal ends. */
+gboolean mose_doubt_give(MoseGuest *guest, MoseSide side, GError **error);
+
+/* Settle a doubt that a MOSE left which has died. FALSE: it is still one. *@ret_taken:
+ * which way it went; where it was not taken, the source is to be let run. */
+gboolean mose_doubt_recover(MoseGuest *guest, gint64 since_us, gboolean was_running,
+                            gboolean *ret_taken, GError **error);
+
+/* Tell the host of guest->far, which gave the guest to us or did not, what became of
+ * that, in case it does not know. */
+void mose_doubt_tell(const MoseGuest *guest, gboolean taken);

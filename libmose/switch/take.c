@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The steps of taking a guest, up to the commit (take-commit.c); see take.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest/disks.h"
+#include "host/fitness.h"
+#include "qemu/ram.h"
+#include "switch/image-locks.h"
+#include "switch/take-private.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/json.h"
+
+/* A copy lasts as long as it lasts; its own driver notices when it hangs. */
+#define REPORT_MS 10000
+
+/* --- what comes --- */
+
+/* The QEMU of the description, or the one of that name here. */
+static gboolean
+find_qemu(MoseSpec *spec, GError **error)
+{
+    g_autofree char *name = g_path_get_basename(spec->qemu);
+    char *found;
+
+    if (g_file_test(spec->qemu, G_FILE_TEST_IS_EXECUTABLE))
+        return TRUE;
+    found = g_find_program_in_path(name);
+    if (!found) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "there is no %s here; install QEMU 10.0 or later", name);
+        return FALSE;
+    }
+    g_free(spec->qemu);
+    spec->qemu = found;
+    return TRUE;
+}
+
+/* What can be said without starting anything. */
+static gboolean
+check_spec(MoseSpec *spec, MoseSide side, GError **error)
+{
+    if (!g_file_test(spec->cwd, G_FILE_TEST_IS_DIR)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "there is no directory %s here, from which the guest's files are "
+                    "named; use --map",
+                    spec->cwd);
+        return FALSE;
+    }
+    if (strcmp(spec->accel[side], "kvm") == 0 && !mose_kvm_fitness()->fit) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED, "KVM: %s",
+                    mose_kvm_fitness()->verdict);
+        return FALSE;
+    }
+    return find_qemu(spec, error);
+}
+
+static gboolean
+read_request(MoseTake *take, JsonObject *request, GError **error)
+{
+    JsonObject *object = mose_json_child(request, "spec");
+    JsonArray *timeline = mose_json_array(request, "timeline");
+    MoseGuest *guest = take->guest;
+    MoseSpec *spec = object ? mose_spec_from_json(object, error) : NULL;
+
+    if (!spec || !timeline ||
+        !mose_side_from_name(mose_json_string(request, "side", NULL), &take->side)) {
+        if (spec)
+            mose_spec_free(spec);
+        if (error && !*error)
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                        "the request is not complete");
+        return FALSE;
+    }
+    mose_spec_free(guest->spec);
+    guest->spec = spec;
+    g_free(guest->machine_type);
+    guest->machine_type = g_strdup(mose_json_string(request, "machine-type", NULL));
+    json_array_unref(guest->timeline);
+    guest->timeline = json_array_ref(timeline);
+    take->generation =
+        MAX(mose_json_int(request, "generation", 0), (gint64)guest->generations + 1);
+    guest->generations = take->generation;
+    return check_spec(spec, take->side, error);
+}
+
+/* A guest that is new here has no side yet; its record is there for recovery. */
+static void
+note_origin(MoseTake *take, JsonObject *request)
+{
+    MoseGuest *guest = take->guest;
+
+    if (!guest->far)
+        guest->far = mose_far_new(NULL);
+    g_free(guest->far->id);
+    guest->far->id = g_strdup(mose_json_string(request, "id", "none"));
+    if (guest == take->options->home)
+        return;
+    g_free(guest->far->name);
+    guest->far->name = g_strdup(mose_json_string(request, "from", NULL));
+    guest->side = take->side;
+}
+
+static gboolean
+begin(MoseTake *take, JsonObject *request, GError **error)
+{
+    const char *name = mose_json_string(request, "name", "");
+    MoseJournalEntry entry = { .phase = MOSE_PHASE_TAKE,
+                               .role = MOSE_ROLE_TAKER,
+                               .was_running = TRUE };
+
+    take->guest =
+        take->options->home ? take->options->home : mose_guest_create(name, error);
+    if (!take->guest || !read_request(take, request, error))
+        return FALSE;
+    note_origin(take, request);
+    entry.generation = take->generation;
+    entry.side = take->side;
+    take->guardian = mose_guardian_start(take->guest, error);
+    if (!take->guardian)
+        return FALSE;
+    take->journal = mose_journal_begin(take->guest->dir, &entry, error);
+    return take->journal && mose_guest_save(take->guest, error);
+}
+
+/* Images that both write are the same ones, and have locks: *@ret_seen where there are
+ * any. */
+static gboolean
+see_locks(JsonObject *request, gboolean *ret_seen, GError **error)
+{
+    JsonArray *locked = mose_json_array(request, "locked");
+    guint n = locked ? json_array_get_length(locked) : 0;
+
+    for (guint i = 0; i < n; i++) {
+        JsonNode *node = json_array_get_element(locked, i);
+
+        if (json_node_get_value_type(node) != G_TYPE_STRING ||
+            !mose_image_locks_see(json_node_get_string(node), error))
+            return FALSE;
+    }
+    *ret_seen = n > 0;
+    return TRUE;
+}
+
+static gboolean
+start_qemu(MoseTake *take, JsonObject *request, GError **error)
+{
+    const MoseSpec *spec = take->guest->spec;
+    gboolean overcommit = mose_json_bool(request, "overcommit", FALSE);
+    g_auto(MoseFd) memory = MOSE_FD_NONE;
+    g_autofree char *monitor =
+        mose_guest_monitor(take->guest, MOSE_MONITOR_QUERY, take->generation);
+    MoseLaunchFor what = {
+        .side = take->side,
+        .generation = take->generation,
+        .ram_fd = MOSE_FD_NONE,
+        .interrupt_fd = take->options->interrupt_fd,
+        .ioapic_as_is = mose_json_bool(request, "ioapic-as-is", FALSE),
+        .incoming = TRUE,
+    };
+
+    if (spec->ram_private && !overcommit && !mose_ram_has_room(spec->ram_size, error))
+        return FALSE;
+    if (!spec->ram_private) {
+        memory = mose_ram_create(spec->name, spec->ram_size, overcommit, error);
+        if (memory < 0)
+            return FALSE;
+        what.ram_fd = memory;
+    }
+    take->launch = mose_launch(take->guest, &what, error);
+    return take->launch &&
+           mose_link_offer(take->end->link, MOSE_SERVICE_MONITOR, monitor, error);
+}
+
+/* --- steps --- */
+
+static gboolean
+do_stream(MoseTake *take, JsonObject *request, GError **error)
+{
+    g_auto(MoseFd) stream = mose_link_take_channel(take->end->link, MOSE_LINK_STREAM);
+
+    if (stream < 0) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "the link's stream has been used");
+        return FALSE;
+    }
+    /* A descriptor is known to the monitor alone that it came by. */
+    return mose_qmp_send_fd(take->launch->qmp, "mose", stream, error) &&
+           mose_qmp_run(take->launch->qmp, "migrate-incoming",
+                        mose_json_object("uri", "s", "fd:mose", NULL), error) &&
+           mose_far_end_answer(take->end, NULL, error);
+}
+
+static gboolean
+do_overlay(MoseTake *take, JsonObject *request, GError **error)
+{
+    return mose_disks_overlay(take->guest, take->generation, take->launch->qmp,
+                              mose_json_string(request, "dir", NULL), error) &&
+           mose_far_end_answer(take->end, NULL, error);
+}
+
+static gboolean
+do_clock(MoseTake *take, JsonObject *request, GError **error)
+{
+    return mose_far_end_answer(
+        take->end, mose_json_object("us", "i", g_get_monotonic_time(), NULL), error);
+}
+
+static gboolean
+do_said(MoseTake *take, JsonObject *request, GError **error)
+{
+    g_autofree char *said = NULL;
+
+    mose_process_wait(take->launch->process, 200);
+    said = mose_log_said(take->launch->log);
+    return mose_far_end_answer(take->end, mose_json_object("said", "s", said, NULL),
+                               error);
+}
+
+static gboolean
+do_ready(MoseTake *take, JsonObject *request, GError **error)
+{
+    g_autoptr(JsonObject) status =
+        mose_qmp_query(take->launch->qmp, "query-status", NULL, error);
+
+    if (!status)
+        return FALSE;
+    take->ready_us = mose_boottime_us();
+    return mose_far_end_answer(take->end, NULL, error);
+}
+
+static gboolean
+do_commit(MoseTake *take, JsonObject *request, GError **error)
+{
+    gint64 resume_us = 0;
+
+    if (!take->ready_us || mose_boottime_us() - take->ready_us > MOSE_LEASE_MS * 1000) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                    "the word to commit came too late");
+        return FALSE;
+    }
+    if (!mose_take_commit(take, request, &resume_us, error))
+        return FALSE;
+    /* Who does not hear this asks again. */
+    mose_far_end_answer(take->end, mose_json_object("running-us", "i", resume_us, NULL),
+                        NULL);
+    return TRUE;
+}
+
+static gboolean
+do_abort(MoseTake *take, JsonObject *request, GError **error)
+{
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "%s",
+                mose_json_string(request, "reason", "the other host gave it up"));
+    return FALSE;
+}
+
+static gboolean
+do_step(MoseTake *take, JsonObject *request, GError **error)
+{
+    static const struct {
+        const char *name;
+        gboolean (*step)(MoseTake *take, JsonObject *request, GError **error);
+    } steps[] = {
+        { "stream", do_stream }, { "overlay", do_overlay }, { "clock", do_clock },
+        { "said", do_said },     { "ready", do_ready },     { "commit", do_commit },
+        { "abort", do_abort },
+    };
+    const char *name = mose_json_string(request, "do", "");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
+        if (strcmp(steps[i].name, name) == 0)
+            return steps[i].step(take, request, error);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID, "no step '%s' here", name);
+    return FALSE;
+}
+
+/* Progress of the one who sends, which is no request. */
+static gboolean
+is_progress(MoseTake *take, JsonObject *message)
+{
+    if (!json_object_has_member(message, "progress"))
+        return FALSE;
+    if (take->options->progress)
+        take->options->progress(mose_json_child(message, "progress"),
+                                take->options->data);
+    return TRUE;
+}
+
+static JsonObject *
+next_request(MoseTake *take, GError **error)
+{
+    int wake = take->options->interrupt_fd > 0 ? take->options->interrupt_fd : -1;
+
+    for (;;) {
+        int limit = take->ready_us ? MOSE_LEASE_MS : -1;
+        JsonObject *message = mose_words_receive(take->end->words, limit, wake, error);
+
+        if (!message || !is_progress(take, message))
+            return message;
+        json_object_unref(message);
+    }
+}
+
+static gboolean
+until_commit(MoseTake *take, JsonObject *request, GError **error)
+{
+    gboolean seen = FALSE;
+
+    if (!begin(take, request, error) || !see_locks(request, &seen, error) ||
+        !start_qemu(take, request, error) ||
+        !mose_far_end_answer(take->end, mose_json_object("locks-seen", "b", seen, NULL),
+                             error))
+        return FALSE;
+    while (!take->committed) {
+        g_autoptr(JsonObject) step = next_request(take, error);
+
+        if (!step || !do_step(take, step, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Nothing of it was ever here. */
+static void
+untake(MoseTake *take)
+{
+    if (take->launch)
+        mose_launch_abort(take->guest, take->launch);
+    if (take->guest && take->guest == take->options->home) {
+        mose_guest_reload(take->guest, NULL);
+        mose_guest_save(take->guest, NULL);
+    }
+    if (take->journal)
+        mose_journal_end(take->guest->dir, NULL);
+    if (take->guest && take->guest != take->options->home)
+        mose_guest_remove(take->guest, NULL);
+}
+
+static void
+take_clear(MoseTake *take)
+{
+    if (take->uncertain)
+        mose_guardian_leave(take->guardian);
+    else
+        mose_guardian_stop(take->guardian);
+    mose_journal_free(take->journal);
+    mose_launch_free(take->launch);
+    if (take->guest != take->options->home)
+        mose_guest_free(take->guest);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MoseTake, take_clear)
+
+/* What the other host tells of it, once it has seen that the guest runs here. */
+static JsonObject *
+receive_report(MoseTake *take)
+{
+    for (;;) {
+        g_autoptr(JsonObject) message =
+            mose_words_receive(take->end->words, REPORT_MS, -1, NULL);
+        JsonObject *report = message ? mose_json_child(message, "report") : NULL;
+
+        if (!message || !is_progress(take, message))
+            return report ? json_object_ref(report) : NULL;
+    }
+}
+
+gboolean
+mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
+          JsonObject **ret_report, GError **error)
+{
+    g_auto(MoseTake) take = { .end = end, .options = options };
+    g_autoptr(GError) cause = NULL;
+
+    *ret_report = NULL;
+    if (!until_commit(&take, request, &cause)) {
+        if (!take.uncertain)
+            untake(&take);
+        mose_far_end_refuse(end, cause, NULL);
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    *ret_report = receive_report(&take);
+    return mose_take_settle(&take, *ret_report, error);
+}
