@@ -47,12 +47,12 @@ typedef enum {
 
 typedef struct {
     MosePhase phase;
-    MoseRole role;
     guint generation;     /* the destination's */
     guint source;         /* the source's; 0 when there is none */
     MoseSide side;        /* the destination's */
     gboolean was_running; /* the guest is to run afterwards */
     MoseWritesState writes;
+    MoseRole role;
     gint64 since_us; /* when it was written: CLOCK_BOOTTIME */
 } MoseJournalEntry;
 

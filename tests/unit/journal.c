@@ -157,7 +157,7 @@ test_garbage(void)
         { "\n", MOSE_ERROR_INVALID, "journal: not a JSON object" },
         { "what?\n", MOSE_ERROR_INVALID, "journal: " },
         { "[]\n", MOSE_ERROR_INVALID, "not a JSON object" },
-        { "{}\n", MOSE_ERROR_INVALID, "no phase, side or writes in '{}'" },
+        { "{}\n", MOSE_ERROR_INVALID, "no phase, role, side or writes in '{}'" },
         { "{\"phase\":\"move\"}\n", MOSE_ERROR_INVALID, "no phase, side or writes" },
         { "{\"phase\":\"away\",\"side\":\"emulator\"}\n", MOSE_ERROR_INVALID,
           "no phase, side or writes" },
