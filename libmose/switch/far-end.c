@@ -65,6 +65,7 @@ mose_far_end_call(MoseFarEnd *end, JsonObject *take, int timeout_ms, int wake_fd
 {
     g_autoptr(JsonObject) answer = NULL;
 
+    end->refused = FALSE;
     if (mose_words_send(end->words, take, error))
         answer = mose_words_receive(end->words, timeout_ms, wake_fd, error);
     if (!answer) {
@@ -73,6 +74,7 @@ mose_far_end_call(MoseFarEnd *end, JsonObject *take, int timeout_ms, int wake_fd
     }
     if (!json_object_has_member(answer, "error"))
         return g_steal_pointer(&answer);
+    end->refused = TRUE;
     g_set_error(
         error, MOSE_ERROR,
         CLAMP(mose_json_int(answer, "code", 0), MOSE_ERROR_FAILED, MOSE_ERROR_AWAY),

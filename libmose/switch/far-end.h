@@ -27,7 +27,7 @@
 typedef struct {
     MoseLink *link;
     MoseWords *words;
-    char *label; /* the other host, for people */
+    char *label;      /* the other host, for people */
     gboolean refused; /* the last call was answered, by a refusal */
 } MoseFarEnd;
 

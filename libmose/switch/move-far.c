@@ -217,7 +217,8 @@ tell_commit(MoseMove *move, GError **error)
         return TRUE;
     }
     g_propagate_error(error, g_steal_pointer(&cause));
-    return in_doubt(move, error);
+    /* Who is not certain does not answer. */
+    return move->far->refused ? not_taken(move) : in_doubt(move, error);
 }
 
 gboolean

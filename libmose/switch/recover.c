@@ -376,6 +376,9 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
                     mose_json_object("phase", "s", mose_phase_name(entry.phase), "side",
                                      "s", mose_side_name(guest->side), NULL));
     *ret = finished ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
+    /* The host that it came from may wait for a word. */
+    if (finished && entry.role == MOSE_ROLE_TAKER)
+        mose_doubt_tell(guest, TRUE);
     return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error) &&
            note_end(guest, error);
 }

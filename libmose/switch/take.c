@@ -376,9 +376,12 @@ mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
 
     *ret_report = NULL;
     if (!until_commit(&take, request, &cause)) {
-        if (!take.uncertain)
+        /* A refusal is final: where it is not certain that the guest has not run, none
+         * is given, and the other host asks again. */
+        if (!take.uncertain) {
             untake(&take);
-        mose_far_end_refuse(end, cause, NULL);
+            mose_far_end_refuse(end, cause, NULL);
+        }
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
