@@ -412,8 +412,9 @@ kill_mose(const VmGuest *guest, const char *command, const char *line, guint us)
     waitpid(pid, &status, 0);
 }
 
-/* The guest may let go after the kill: told once more, it is forgotten. If it lets go in
- * that very moment there is nothing to forget, and it may be told while it is at it. */
+/* The guest may let go after the kill: told once more, it is forgotten. If it lets go
+ * in that very moment there is nothing to forget, and it may be told while it is at it.
+ */
 static void
 unplug_at_last(const VmGuest *guest)
 {
