@@ -21,7 +21,7 @@ const GOptionEntry mose_cli_far_entries[] = {
     { "map", 0, 0, G_OPTION_ARG_STRING_ARRAY, &maps,
       "--on: a path of the guest's that has another name there", "/HERE=/THERE" },
     { "bandwidth", 0, 0, G_OPTION_ARG_INT, &bandwidth_mb,
-      "to or from another host: so much at most", "MB/S" },
+      "to or from another host: so much of the guest at most", "MB/S" },
     { "compress", 0, 0, G_OPTION_ARG_INT, &compress_level,
       "to or from another host: what this one sends, by zstd", "1..19" },
     { NULL },
@@ -70,12 +70,9 @@ mose_cli_far_record(void)
 }
 
 MoseFarEnd *
-mose_cli_far_open(MoseFar *far, int interrupt_fd, GError **error)
+mose_cli_far_open(const MoseFar *far, int interrupt_fd, GError **error)
 {
-    const MoseLinkOptions options = {
-        .compress_level = compress_level,
-        .bytes_per_second = mose_cli_far_bytes_per_second(),
-    };
+    const MoseLinkOptions options = { .compress_level = compress_level };
 
     return mose_far_end_open(far, &options, interrupt_fd, error);
 }

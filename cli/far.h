@@ -14,11 +14,11 @@ gboolean mose_cli_far_wanted(void);
 /* FALSE, and words, for options that make no sense (exit status 2). */
 gboolean mose_cli_far_check(void);
 
-/* Limit of a copy in bytes a second; 0: none. */
+/* Limit of a copy in bytes of memory a second; 0: none. */
 guint64 mose_cli_far_bytes_per_second(void);
 
 /* The record of the host that --on names. */
 MoseFar *mose_cli_far_record(void);
 
 /* Reach the host of @far. */
-MoseFarEnd *mose_cli_far_open(MoseFar *far, int interrupt_fd, GError **error);
+MoseFarEnd *mose_cli_far_open(const MoseFar *far, int interrupt_fd, GError **error);

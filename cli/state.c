@@ -60,7 +60,17 @@ is_starting(const MoseGuest *guest)
     MoseJournalEntry entry;
 
     return mose_journal_read(guest->dir, &entry, NULL) &&
-           (entry.phase == MOSE_PHASE_START || entry.phase == MOSE_PHASE_TAKE);
+           (entry.phase == MOSE_PHASE_START || entry.role == MOSE_ROLE_TAKER);
+}
+
+/* Whether another host was told to run it, and has not said yet that it does. */
+static gboolean
+is_in_doubt(const MoseGuest *guest)
+{
+    MoseJournalEntry entry;
+
+    return mose_journal_read(guest->dir, &entry, NULL) &&
+           entry.phase == MOSE_PHASE_DOUBT;
 }
 
 MoseState *
@@ -94,7 +104,11 @@ mose_state_read(const char *name)
         return state;
     }
     state->pid = process->pid;
-    ask_qemu(state);
+    /* Its QEMU is held still, and would not answer. */
+    if (is_in_doubt(state->guest))
+        set_state(state, "in-doubt", NULL);
+    else
+        ask_qemu(state);
     return state;
 }
 
@@ -125,6 +139,9 @@ mose_state_words(const char *run_state)
         { "watchdog", ", its watchdog has fired" },
         { "suspended", ", it sleeps until it is woken" },
         { "debug", ", a breakpoint has stopped it" },
+        { "in-doubt",
+          ", another host was told to run it and has not been heard of since; "
+          "it is kept still here until it is known who has it" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(known); i++)

@@ -9,7 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/state.h"
 #include "guest/disks.h"
-#include "switch/receive.h"
+#include "switch/fetch.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/error.h"
@@ -256,10 +256,20 @@ fetch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *repo
                     guest->name, mose_far_label(guest->far));
         return FALSE;
     }
+    if (options->way == MOSE_WAY_IN_PLACE || options->channels ||
+        options->disks == MOSE_DISKS_OVERLAY) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_INVALID,
+            "guest %s comes from %s, by copy, through one channel, with its own "
+            "disks: leave --in-place, --channels and --disks out",
+            guest->name, mose_far_label(guest->far));
+        return FALSE;
+    }
     end = mose_cli_far_open(guest->far, options->interrupt_fd, error);
     if (!end)
         return FALSE;
     good = mose_fetch(guest, end, &how, &told, error);
+    /* Also where something that had to follow did not. */
     if (!mose_guest_is_away(guest))
         mose_switch_report_read(told, report);
     return good;

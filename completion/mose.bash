@@ -21,7 +21,7 @@ _mose_options()
             '--overlay-dir --on --rsh --mose-path --map --bandwidth --compress' \
             '--json --help'
         ;;
-    stop) echo '--discard --keep --json --help' ;;
+    stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
     *) echo '--json --help' ;;
     esac

@@ -13,6 +13,7 @@ mose_far_new(const char *host)
     MoseFar *far = g_new0(MoseFar, 1);
 
     far->host = g_strdup(host);
+    far->life = g_uuid_string_random();
     mose_far_renew(far);
     return far;
 }
@@ -22,6 +23,7 @@ mose_far_free(MoseFar *far)
 {
     if (!far)
         return;
+    g_free(far->life);
     g_free(far->id);
     g_free(far->host);
     g_free(far->rsh);
@@ -29,6 +31,7 @@ mose_far_free(MoseFar *far)
     g_free(far->name);
     g_free(far->boot_id);
     g_strfreev(far->maps);
+    g_clear_pointer(&far->images, json_array_unref);
     g_free(far);
 }
 
@@ -38,6 +41,19 @@ mose_far_copy(const MoseFar *far)
     g_autoptr(JsonObject) object = mose_far_to_json(far);
 
     return mose_far_from_json(object);
+}
+
+void
+mose_far_replace(MoseFar **old, const MoseFar *far)
+{
+    MoseFar *copy = mose_far_copy(far);
+
+    if (*old) {
+        g_free(copy->life);
+        copy->life = g_steal_pointer(&(*old)->life);
+    }
+    mose_far_free(*old);
+    *old = copy;
 }
 
 void
@@ -63,8 +79,9 @@ set_string(JsonObject *object, const char *name, const char *value)
 JsonObject *
 mose_far_to_json(const MoseFar *far)
 {
-    JsonObject *object = mose_json_object("id", "s", far->id, "away", "b", far->away,
-                                          "locks-seen", "b", far->locks_seen, NULL);
+    JsonObject *object =
+        mose_json_object("life", "s", far->life, "id", "s", far->id, "away", "b",
+                         far->away, "locks-seen", "b", far->locks_seen, NULL);
     JsonArray *maps = json_array_new();
 
     set_string(object, "host", far->host);
@@ -75,6 +92,8 @@ mose_far_to_json(const MoseFar *far)
     for (char **map = far->maps; map && *map; map++)
         json_array_add_string_element(maps, *map);
     json_object_set_array_member(object, "maps", maps);
+    if (far->images)
+        json_object_set_array_member(object, "images", json_array_ref(far->images));
     return object;
 }
 
@@ -96,12 +115,16 @@ MoseFar *
 mose_far_from_json(JsonObject *object)
 {
     const char *id = object ? mose_json_string(object, "id", NULL) : NULL;
+    const char *life = object ? mose_json_string(object, "life", NULL) : NULL;
+    JsonArray *images = object ? mose_json_array(object, "images") : NULL;
     MoseFar *far;
 
-    if (!id)
+    if (!id || !life)
         return NULL;
     far = g_new0(MoseFar, 1);
     far->id = g_strdup(id);
+    far->life = g_strdup(life);
+    far->images = images ? json_array_ref(images) : NULL;
     far->host = g_strdup(mose_json_string(object, "host", NULL));
     far->rsh = g_strdup(mose_json_string(object, "rsh", NULL));
     far->command = g_strdup(mose_json_string(object, "command", NULL));

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,11 +19,6 @@
 
 #define FORMAT 1
 #define CONNECT_TIMEOUT_MS 5000
-/* A guest that is switched all day keeps its last events only. */
-#define MAX_TIMELINE 500
-/* How long a command that was ended, and its guardians, may keep a guest. */
-#define SEIZE_MS 20000
-#define SEIZE_POLL_MS 20
 
 static gboolean
 read_state(MoseGuest *guest, JsonObject *object, GError **error)
@@ -170,48 +164,6 @@ mose_guest_open(const char *name, MoseGuestAccess access, GError **error)
     if (!mose_guest_reload(guest, error))
         return NULL;
     return g_steal_pointer(&guest);
-}
-
-/* Whether @pid is a `mose receive`. */
-static gboolean
-is_receiver(pid_t pid)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
-    g_autofree char *words = NULL;
-    gsize len = 0;
-    const char *second;
-
-    if (pid <= 0 || !g_file_get_contents(path, &words, &len, NULL))
-        return FALSE;
-    second = memchr(words, '\0', len);
-    return second && second + 1 < words + len && strcmp(second + 1, "receive") == 0;
-}
-
-MoseGuest *
-mose_guest_seize(const char *name, GError **error)
-{
-    gint64 deadline = g_get_monotonic_time() + SEIZE_MS * 1000;
-
-    for (;;) {
-        g_autoptr(GError) cause = NULL;
-        g_autoptr(MoseGuest) look = NULL;
-        MoseGuest *guest = mose_guest_open(name, MOSE_GUEST_LOCK, &cause);
-        pid_t holder;
-
-        if (guest)
-            return guest;
-        if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_BUSY) ||
-            g_get_monotonic_time() > deadline) {
-            g_propagate_error(error, g_steal_pointer(&cause));
-            return NULL;
-        }
-        look = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
-        holder = look ? mose_guest_dir_holder(look->dir) : 0;
-        if (is_receiver(holder))
-            kill(holder, SIGKILL);
-        /* The kernel tells nobody of a lock that becomes free. */
-        g_usleep(SEIZE_POLL_MS * 1000);
-    }
 }
 
 /* Whether its journal tells of more than a start that died. */
@@ -361,6 +313,6 @@ mose_guest_note(MoseGuest *guest, const char *event, JsonObject *details)
     json_object_set_int_member(object, "time-us", g_get_real_time());
     json_object_set_string_member(object, "event", event);
     json_array_add_object_element(guest->timeline, object);
-    if (json_array_get_length(guest->timeline) > MAX_TIMELINE)
+    if (json_array_get_length(guest->timeline) > MOSE_GUEST_MAX_TIMELINE)
         json_array_remove_element(guest->timeline, 1); /* the start stays */
 }

@@ -50,6 +50,9 @@ char *mose_runtime_dir(GError **error);
 /* The same without making it; where it is missing there are no guests. */
 char *mose_runtime_dir_look(GError **error);
 
+/* A guest that is switched all day keeps its last events only. */
+#define MOSE_GUEST_MAX_TIMELINE 500
+
 /* Names: letters, digits, '.', '_', '-', not first; at most 64 bytes. */
 gboolean mose_guest_name_valid(const char *name, GError **error);
 
@@ -67,10 +70,6 @@ MoseGuest *mose_guest_create(const char *name, GError **error);
 
 /* Open a guest. NOT_FOUND where there is none. */
 MoseGuest *mose_guest_open(const char *name, MoseGuestAccess access, GError **error);
-
-/* The same as with MOSE_GUEST_LOCK, but a `mose receive` that holds the lock is ended,
- * and its guardians waited for: its link may have broken without it knowing. */
-MoseGuest *mose_guest_seize(const char *name, GError **error);
 
 /* Read its description anew (after another process may have changed it). */
 gboolean mose_guest_reload(MoseGuest *guest, GError **error);

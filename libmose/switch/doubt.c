@@ -2,14 +2,15 @@
 /* Who has the guest; see doubt.h. */
 #include "switch/doubt.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
-#include "guest/guest-dir.h"
 #include "guest/journal.h"
 #include "guest/launch.h"
+#include "guest/seize.h"
+#include "guest/taken.h"
+#include "switch/image-locks.h"
+#include "switch/image-stamps.h"
 #include "switch/recover.h"
 #include "switch/resume.h"
 #include "switch/take.h"
@@ -38,7 +39,7 @@ read_answer(JsonObject *answer, GError **error)
 MoseDoubt
 mose_doubt_ask(const MoseGuest *guest, GError **error)
 {
-    g_autoptr(MoseFar) far = mose_far_copy(guest->far);
+    const MoseFar *far = guest->far;
     g_autoptr(MoseFarEnd) end = NULL;
     g_autoptr(JsonObject) answer = NULL;
 
@@ -51,7 +52,7 @@ mose_doubt_ask(const MoseGuest *guest, GError **error)
     if (!end)
         return MOSE_DOUBT_UNKNOWN;
     /* What it knew has gone with its earlier boot, and so has a guest that it took. */
-    if (g_strcmp0(far->boot_id, guest->far->boot_id) != 0) {
+    if (g_strcmp0(far->boot_id, end->boot_id) != 0) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "%s has been started anew since, and cannot tell", far->host);
         return MOSE_DOUBT_UNKNOWN;
@@ -64,41 +65,45 @@ mose_doubt_ask(const MoseGuest *guest, GError **error)
 }
 
 void
-mose_doubt_tell(const MoseGuest *guest, gboolean taken)
+mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt)
 {
-    g_autoptr(MoseFar) far = guest->far ? mose_far_copy(guest->far) : NULL;
+    const MoseFar *far = guest->far;
     g_autoptr(MoseFarEnd) end = NULL;
 
-    if (!far || !far->host)
+    if (!far || !far->host || doubt == MOSE_DOUBT_UNKNOWN)
         return;
     end = mose_far_end_open(far, &link_options, 0, NULL);
     if (end)
         mose_far_end_tell(end,
                           mose_json_object("do", "s", "told", "name", "s", guest->name,
-                                           "id", "s", far->id, "taken", "b", taken,
-                                           NULL),
+                                           "id", "s", far->id, "taken", "b",
+                                           doubt == MOSE_DOUBT_TAKEN, NULL),
                           ANSWER_MS, -1, NULL);
 }
 
 /* --- answering --- */
 
+/* TRUE when what was under way with @name is over, or was never begun. */
+static gboolean
+bring_to_an_end(const char *name, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(MoseGuest) guest = mose_guest_seize(name, &cause);
+    MoseRecovered recovered;
+
+    if ((guest && mose_recover(guest, &recovered, &cause)) ||
+        g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
 MoseDoubt
 mose_doubt_answer(const char *name, const char *id, GError **error)
 {
-    g_autoptr(MoseGuest) guest = mose_guest_seize(name, error);
-    MoseRecovered recovered;
-
-    if (!guest)
-        return g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND)
-                   ? MOSE_DOUBT_NOT_TAKEN
-                   : MOSE_DOUBT_UNKNOWN;
-    if (!mose_recover(guest, &recovered, error))
-        return g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND)
-                   ? MOSE_DOUBT_NOT_TAKEN
-                   : MOSE_DOUBT_UNKNOWN;
-    return guest->far && strcmp(guest->far->id, id) == 0 && !guest->far->away
-               ? MOSE_DOUBT_TAKEN
-               : MOSE_DOUBT_NOT_TAKEN;
+    if (!mose_taken_check(id, error) || !bring_to_an_end(name, error))
+        return MOSE_DOUBT_UNKNOWN;
+    return mose_taken_is(id) ? MOSE_DOUBT_TAKEN : MOSE_DOUBT_NOT_TAKEN;
 }
 
 /* --- deciding --- */
@@ -136,28 +141,42 @@ wait_for_lease(gint64 since_us)
         poll(NULL, 0, (int)MIN(left / 1000 + 1, MOSE_LEASE_OVER_MS));
 }
 
+/* Nobody else writes the guest's images, nor has since. */
+static gboolean
+are_untouched(JsonArray *images, GError **error)
+{
+    for (guint i = 0; i < json_array_get_length(images); i++) {
+        const char *path = mose_json_string(mose_json_element(images, i), "path", "");
+
+        if (!mose_image_locks_see(path, NULL))
+            continue;
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_BUSY,
+                    "somebody has locked its image %s: it seems to run there", path);
+        return FALSE;
+    }
+    return mose_image_stamps_hold(images, error);
+}
+
 /*
- * The source takes the locks of its images with its `cont`; where the other host has
- * them, it cannot, and has not run.
+ * Nobody can be asked: the images tell whether the source may run. Where another has
+ * locked one, the guest runs there; where one has been written and is free, it ran
+ * there and has ended, and its memory here is older than its images. Either way it is
+ * kept still here, and not ended either: a lock may be of a third one. Two that come to
+ * the locks at the same time cannot both have them: the one's `cont` fails.
  */
 static MoseDoubt
-ask_locks(MoseGuest *guest, gboolean was_running, GError **error)
+ask_images(MoseGuest *guest, GError **error)
 {
     g_autoptr(MoseProcess) process = mose_guest_process(guest, error);
     g_autoptr(MoseQmp) qmp = NULL;
-    g_autoptr(GError) cause = NULL;
 
-    if (!process)
+    if (!process || !are_untouched(guest->far->images, error))
         return MOSE_DOUBT_UNKNOWN;
     mose_process_thaw(process);
     qmp = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
-    if (!qmp)
-        return MOSE_DOUBT_UNKNOWN;
-    if (mose_resume_source(qmp, was_running, &cause))
+    if (qmp && mose_resume_source(qmp, TRUE, error))
         return MOSE_DOUBT_NOT_TAKEN;
-    if (strstr(cause->message, "\" lock"))
-        return MOSE_DOUBT_TAKEN;
-    g_propagate_error(error, g_steal_pointer(&cause));
+    mose_process_freeze(process);
     return MOSE_DOUBT_UNKNOWN;
 }
 
@@ -165,13 +184,17 @@ gboolean
 mose_doubt_recover(MoseGuest *guest, gint64 since_us, gboolean was_running,
                    gboolean *ret_taken, GError **error)
 {
-    MoseDoubt doubt = mose_doubt_ask(guest, error);
+    g_autoptr(GError) cause = NULL;
+    MoseDoubt doubt = mose_doubt_ask(guest, &cause);
 
-    if (doubt == MOSE_DOUBT_UNKNOWN && guest->far->locks_seen && was_running) {
-        g_clear_error(error);
+    if (doubt == MOSE_DOUBT_UNKNOWN && guest->far->locks_seen && guest->far->images &&
+        was_running) {
+        g_clear_error(&cause);
         wait_for_lease(since_us);
-        doubt = ask_locks(guest, was_running, error);
+        doubt = ask_images(guest, &cause);
     }
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
     *ret_taken = doubt == MOSE_DOUBT_TAKEN;
     return doubt != MOSE_DOUBT_UNKNOWN;
 }

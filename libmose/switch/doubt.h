@@ -2,11 +2,12 @@
 /*
  * The one bit of a switch between two hosts: did the other one take the guest?
  *
- * Its host is asked through a new connection. Whoever answers first sees to it that
- * what was under way there is over, so that the answer stays true. Where it cannot be
- * reached, and the lease (take.h) has run out, the locks of the guest's images decide,
- * if both hosts are known to see each other's: who runs the guest holds them. Without
- * such a disk the guest stays where it is, still, until the other host answers.
+ * Its host is asked through a new connection. Who is asked sees to it that what was
+ * under way there is over before it answers (guest/taken.h), so that the answer stays
+ * true. Where it cannot be reached, and the lease (take.h) has run out, the guest's
+ * images decide, if both hosts are known to see each other's locks: the source runs on
+ * if nobody has locked or written them. In any other case the guest is kept here,
+ * still, until the other host answers.
  */
 #pragma once
 
@@ -31,11 +32,12 @@ MoseDoubt mose_doubt_answer(const char *name, const char *id, GError **error);
  * journal ends. */
 gboolean mose_doubt_give(MoseGuest *guest, MoseSide side, GError **error);
 
-/* Settle a doubt that a MOSE left which has died. FALSE: it is still one. *@ret_taken:
+/* Settle a doubt that began at @since_us (CLOCK_BOOTTIME), by asking, or by the guest's
+ * images. FALSE: it is still one. *@ret_taken:
  * which way it went; where it was not taken, the source is to be let run. */
 gboolean mose_doubt_recover(MoseGuest *guest, gint64 since_us, gboolean was_running,
                             gboolean *ret_taken, GError **error);
 
 /* Tell the host of guest->far, which gave the guest to us or did not, what became of
- * that, in case it does not know. */
-void mose_doubt_tell(const MoseGuest *guest, gboolean taken);
+ * that, in case it does not know. What is UNKNOWN is not told. */
+void mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt);

@@ -42,6 +42,7 @@ mose_far_end_free(MoseFarEnd *end)
     mose_words_free(end->words);
     mose_link_free(end->link);
     g_free(end->label);
+    g_free(end->boot_id);
     g_free(end);
 }
 
@@ -59,6 +60,24 @@ explain(MoseFarEnd *end, GError **error)
     g_prefix_error(error, "%s: ", end->label);
 }
 
+/* The answer to request number end->asked: others are to requests that were given up.
+ */
+static JsonObject *
+await_answer(MoseFarEnd *end, int timeout_ms, int wake_fd, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + timeout_ms * G_GINT64_CONSTANT(1000);
+
+    for (;;) {
+        gint64 left = (deadline - g_get_monotonic_time()) / 1000;
+        JsonObject *answer =
+            mose_words_receive(end->words, (int)MAX(left, 0), wake_fd, error);
+
+        if (!answer || mose_json_int(answer, "to", 0) == end->asked)
+            return answer;
+        json_object_unref(answer);
+    }
+}
+
 JsonObject *
 mose_far_end_call(MoseFarEnd *end, JsonObject *take, int timeout_ms, int wake_fd,
                   GError **error)
@@ -66,8 +85,9 @@ mose_far_end_call(MoseFarEnd *end, JsonObject *take, int timeout_ms, int wake_fd
     g_autoptr(JsonObject) answer = NULL;
 
     end->refused = FALSE;
+    json_object_set_int_member(take, "number", ++end->asked);
     if (mose_words_send(end->words, take, error))
-        answer = mose_words_receive(end->words, timeout_ms, wake_fd, error);
+        answer = await_answer(end, timeout_ms, wake_fd, error);
     if (!answer) {
         explain(end, error);
         return NULL;
@@ -92,10 +112,23 @@ mose_far_end_tell(MoseFarEnd *end, JsonObject *take, int timeout_ms, int wake_fd
     return answer != NULL;
 }
 
+JsonObject *
+mose_far_end_next(MoseFarEnd *end, int timeout_ms, int wake_fd, GError **error)
+{
+    JsonObject *message = mose_words_receive(end->words, timeout_ms, wake_fd, error);
+
+    if (message && json_object_has_member(message, "number"))
+        end->answering = mose_json_int(message, "number", 0);
+    return message;
+}
+
 gboolean
 mose_far_end_answer(MoseFarEnd *end, JsonObject *take, GError **error)
 {
-    return mose_words_send(end->words, take ? take : json_object_new(), error);
+    JsonObject *answer = take ? take : json_object_new();
+
+    json_object_set_int_member(answer, "to", end->answering);
+    return mose_words_send(end->words, answer, error);
 }
 
 gboolean
@@ -103,13 +136,13 @@ mose_far_end_refuse(MoseFarEnd *end, const GError *cause, GError **error)
 {
     gint64 code = cause->domain == MOSE_ERROR ? cause->code : MOSE_ERROR_FAILED;
 
-    return mose_words_send(
-        end->words,
-        mose_json_object("error", "s", cause->message, "code", "i", code, NULL), error);
+    return mose_far_end_answer(
+        end, mose_json_object("error", "s", cause->message, "code", "i", code, NULL),
+        error);
 }
 
 static gboolean
-say_hello(MoseFarEnd *end, MoseFar *far, int interrupt_fd, GError **error)
+say_hello(MoseFarEnd *end, int interrupt_fd, GError **error)
 {
     JsonObject *request = mose_far_end_self();
     g_autoptr(JsonObject) answer = NULL;
@@ -126,15 +159,12 @@ say_hello(MoseFarEnd *end, MoseFar *far, int interrupt_fd, GError **error)
                     end->label, (int)mose_json_int(answer, "protocol", 0), PROTOCOL);
         return FALSE;
     }
-    g_free(far->name);
-    far->name = g_strdup(mose_json_string(answer, "host", NULL));
-    g_free(far->boot_id);
-    far->boot_id = g_strdup(mose_json_string(answer, "boot-id", NULL));
+    end->boot_id = g_strdup(mose_json_string(answer, "boot-id", NULL));
     return TRUE;
 }
 
 MoseFarEnd *
-mose_far_end_open(MoseFar *far, const MoseLinkOptions *options, int interrupt_fd,
+mose_far_end_open(const MoseFar *far, const MoseLinkOptions *options, int interrupt_fd,
                   GError **error)
 {
     g_auto(GStrv) argv = mose_ssh_argv(far->host, far->rsh, far->command, error);
@@ -151,7 +181,7 @@ mose_far_end_open(MoseFar *far, const MoseLinkOptions *options, int interrupt_fd
     end = mose_far_end_new(link);
     g_free(end->label);
     end->label = g_strdup(far->host);
-    return say_hello(end, far, interrupt_fd, error) ? g_steal_pointer(&end) : NULL;
+    return say_hello(end, interrupt_fd, error) ? g_steal_pointer(&end) : NULL;
 }
 
 gboolean

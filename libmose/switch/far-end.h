@@ -13,7 +13,7 @@
  *   give      send the guest NAME to me; "take" and so on follow, the other way
  *   outcome   did you take the guest of switch ID?                       (doubt.c)
  *   told      this is what became of switch ID
- *   stop      end the guest
+ *   stop      end the guest of that life
  */
 #pragma once
 
@@ -28,15 +28,18 @@ typedef struct {
     MoseLink *link;
     MoseWords *words;
     char *label;      /* the other host, for people */
+    char *boot_id;    /* of that host's boot; known to who has opened it */
     gboolean refused; /* the last call was answered, by a refusal */
+    /* Numbers of our last request, and of theirs. An answer has that of its request, so
+     * that one which comes late is not taken for the answer to another. */
+    gint64 asked, answering;
 } MoseFarEnd;
 
 /*
- * Reach the host of @far, and say hello; far->name and far->boot_id are set. Errors are
- * those of mose_link_open(), with the host's name; UNSUPPORTED where the other MOSE
- * speaks otherwise.
+ * Reach the host of @far, and say hello. Errors are those of mose_link_open(), with the
+ * host's name; UNSUPPORTED where the other MOSE speaks otherwise.
  */
-MoseFarEnd *mose_far_end_open(MoseFar *far, const MoseLinkOptions *options,
+MoseFarEnd *mose_far_end_open(const MoseFar *far, const MoseLinkOptions *options,
                               int interrupt_fd, GError **error);
 
 /* The end of `mose receive`, over @link, which is taken over. */
@@ -56,6 +59,11 @@ JsonObject *mose_far_end_call(MoseFarEnd *end, JsonObject *take, int timeout_ms,
 /* The same where the answer's words do not matter. */
 gboolean mose_far_end_tell(MoseFarEnd *end, JsonObject *take, int timeout_ms,
                            int wake_fd, GError **error);
+
+/* The next thing that the other side says of itself, a request mostly:
+ * mose_words_receive(). What is answered then is this. */
+JsonObject *mose_far_end_next(MoseFarEnd *end, int timeout_ms, int wake_fd,
+                              GError **error);
 
 /* Answer a request: with @take, with {} (NULL), or with what went wrong. */
 gboolean mose_far_end_answer(MoseFarEnd *end, JsonObject *take, GError **error);

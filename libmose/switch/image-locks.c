@@ -9,7 +9,8 @@
 #include "util/error.h"
 #include "util/fd.h"
 
-enum { PERM_BASE = 100, SHARED_BASE = 200, N_PERMS = 5 };
+/* WRITE: bit 1 of QEMU's permissions (include/block/block-common.h:BLK_PERM_WRITE). */
+enum { PERM_BASE = 100, SHARED_BASE = 200, N_PERMS = 5, WRITE = 1 };
 
 /* How many locks there are on each byte that QEMU uses. */
 typedef struct {
@@ -165,7 +166,6 @@ is_in_the_way(const Image *own, const Image *all)
 GPtrArray *
 mose_image_locks_written(const MoseProcess *source)
 {
-    enum { WRITE = 1 }; /* QEMU include/block/block-common.h:BLK_PERM_WRITE is bit 1 */
     g_autoptr(GPtrArray) own = own_locks(source);
     GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
 
@@ -182,9 +182,10 @@ gboolean
 mose_image_locks_see(const char *path, GError **error)
 {
     g_auto(MoseFd) fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct flock lock = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = PERM_BASE, .l_len = N_PERMS
-    };
+    struct flock lock = { .l_type = F_WRLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = PERM_BASE + WRITE,
+                          .l_len = 1 };
 
     if (fd < 0) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,

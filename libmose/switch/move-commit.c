@@ -382,15 +382,17 @@ mose_move_undo(MoseMove *move, GError **error)
         g_clear_pointer(&move->guardian, mose_guardian_leave);
         return;
     }
-    if (move->far)
-        mose_move_far_abort(move);
-    else if (move->destination)
+    if (move->destination)
         mose_launch_doom(move->destination);
     if (!return_to_source(move, error)) {
         /* Keep the journal: the guardian tries again on another monitor. */
         g_clear_pointer(&move->guardian, mose_guardian_leave);
         return;
     }
+    /* It was not told to commit, and the guest need not wait until it has heard this.
+     */
+    if (move->far)
+        mose_move_far_abort(move);
     if (move->destination)
         mose_launch_abort(move->guest, move->destination);
     if (move->journal && !mose_journal_end(move->guest->dir, &trouble))

@@ -11,6 +11,7 @@
 
 #include "switch/doubt.h"
 #include "switch/image-locks.h"
+#include "switch/image-stamps.h"
 #include "switch/move.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -22,6 +23,8 @@
 /* The guest stands still meanwhile. */
 #define READY_MS 3000
 #define COMMIT_MS 15000
+#define SAID_MS 1000
+#define ABORT_MS 3000
 #define MONITOR_MS 10000
 
 static int
@@ -59,9 +62,9 @@ mapped_spec(const MoseGuest *guest, GError **error)
 
 /* The images that it has to see as locked by us. */
 static JsonArray *
-locked_images(const MoseMove *move)
+locked_images(MoseMove *move)
 {
-    g_autoptr(GPtrArray) paths = mose_image_locks_written(move->source);
+    const GPtrArray *paths = move->images;
     JsonArray *array = json_array_new();
 
     for (guint i = 0; i < paths->len; i++) {
@@ -84,12 +87,13 @@ take_request(MoseMove *move, GError **error)
     if (!spec)
         return NULL;
     return mose_json_object(
-        "do", "s", "take", "name", "s", guest->name, "id", "s", guest->far->id, "from",
-        "s", g_get_host_name(), "spec", "o", spec, "machine-type", "s",
-        guest->machine_type, "side", "s", mose_side_name(move->options->side),
-        "generation", "i", (gint64)guest->generations, "timeline", "a",
-        json_array_ref(guest->timeline), "overcommit", "b", move->options->overcommit,
-        "ioapic-as-is", "b", as_is, "locked", "a", locked_images(move), NULL);
+        "do", "s", "take", "name", "s", guest->name, "id", "s", guest->far->id, "life",
+        "s", guest->far->life, "from", "s", g_get_host_name(), "spec", "o", spec,
+        "machine-type", "s", guest->machine_type, "side", "s",
+        mose_side_name(move->options->side), "generation", "i",
+        (gint64)guest->generations, "timeline", "a", json_array_ref(guest->timeline),
+        "overcommit", "b", move->options->overcommit, "ioapic-as-is", "b", as_is,
+        "locked", "a", locked_images(move), NULL);
 }
 
 /* The destination has no process here, only a monitor. */
@@ -111,9 +115,11 @@ reach_monitor(MoseMove *move, GError **error)
 gboolean
 mose_move_far_launch(MoseMove *move, GError **error)
 {
-    JsonObject *request = take_request(move, error);
     g_autoptr(JsonObject) answer = NULL;
+    JsonObject *request;
 
+    move->images = mose_image_locks_written(move->source);
+    request = take_request(move, error);
     if (!request)
         return FALSE;
     answer = mose_far_end_call(move->far, request, TAKE_MS, wake_fd(move), error);
@@ -154,7 +160,7 @@ char *
 mose_move_far_said(MoseMove *move)
 {
     g_autoptr(JsonObject) answer = mose_far_end_call(
-        move->far, mose_json_object("do", "s", "said", NULL), STEP_MS, -1, NULL);
+        move->far, mose_json_object("do", "s", "said", NULL), SAID_MS, -1, NULL);
 
     return g_strdup(answer ? mose_json_string(answer, "said", "") : "");
 }
@@ -181,32 +187,32 @@ not_taken(MoseMove *move)
     return FALSE;
 }
 
-/* No word came. Find out; who cannot leaves it to the guardians, who can try longer. */
+/* No word came. Find out; who cannot leaves it to the guardians, who try longer. */
 static gboolean
-in_doubt(MoseMove *move, GError **error)
+in_doubt(MoseMove *move, gint64 since_us, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    gboolean taken;
 
-    switch (mose_doubt_ask(move->guest, &cause)) {
-    case MOSE_DOUBT_TAKEN:
+    if (mose_doubt_recover(move->guest, since_us, move->was_running, &taken, &cause)) {
+        if (!taken)
+            return not_taken(move);
         g_clear_error(error);
         return TRUE;
-    case MOSE_DOUBT_NOT_TAKEN:
-        return not_taken(move);
-    default:
-        move->uncertain = TRUE;
-        g_prefix_error(error,
-                       "whether %s has the guest now is not known, and the guest is "
-                       "kept still here until it is (%s): ",
-                       move->far->label, cause->message);
-        return FALSE;
     }
+    move->uncertain = TRUE;
+    g_prefix_error(error,
+                   "whether %s has the guest now is not known, and the guest is kept "
+                   "still here until it is (%s): ",
+                   move->far->label, cause->message);
+    return FALSE;
 }
 
 static gboolean
 tell_commit(MoseMove *move, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    gint64 since_us = mose_boottime_us();
     g_autoptr(JsonObject) answer =
         mose_far_end_call(move->far, commit_request(move), COMMIT_MS, -1, &cause);
 
@@ -218,13 +224,31 @@ tell_commit(MoseMove *move, GError **error)
     }
     g_propagate_error(error, g_steal_pointer(&cause));
     /* Who is not certain does not answer. */
-    return move->far->refused ? not_taken(move) : in_doubt(move, error);
+    return move->far->refused ? not_taken(move) : in_doubt(move, since_us, error);
+}
+
+/* How the images are that the source has let go of: should the other host not be heard
+ * of again, they tell whether the guest ran there. */
+static gboolean
+note_images(MoseMove *move, GError **error)
+{
+    MoseFar *far = move->guest->far;
+    g_autoptr(GError) cause = NULL;
+
+    g_clear_pointer(&far->images, json_array_unref);
+    if (far->locks_seen)
+        far->images = mose_image_stamps(move->images, &cause);
+    if (cause && !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    return !far->images || mose_guest_save(move->guest, error);
 }
 
 gboolean
 mose_move_far_commit(MoseMove *move, GError **error)
 {
-    if (!mose_move_stand_still(move, error) ||
+    if (!mose_move_stand_still(move, error) || !note_images(move, error) ||
         !mose_far_end_tell(move->far, mose_json_object("do", "s", "ready", NULL),
                            READY_MS, -1, error) ||
         mose_move_interrupted(move, error))
@@ -267,5 +291,5 @@ mose_move_far_abort(MoseMove *move)
     mose_far_end_tell(move->far,
                       mose_json_object("do", "s", "abort", "reason", "s",
                                        "the switch was undone", NULL),
-                      STEP_MS, -1, NULL);
+                      ABORT_MS, -1, NULL);
 }

@@ -61,6 +61,7 @@ mose_move_free(MoseMove *move)
     mose_qmp_free(move->source_qmp);
     mose_process_free(move->source);
     g_clear_pointer(&move->changed, g_ptr_array_unref);
+    g_clear_pointer(&move->images, g_ptr_array_unref);
     g_mutex_clear(&move->stop_lock);
     g_cond_clear(&move->stop_cond);
     g_clear_error(&move->late);
@@ -110,6 +111,12 @@ choose_way(MoseMove *move, GError **error)
                     "guest %s has private memory (--ram-private), which can only be "
                     "copied; leave --in-place out",
                     move->guest->name);
+        return FALSE;
+    }
+    if (options->channels > 1 && move->far) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_INVALID,
+            "to another host all goes through one channel; leave --channels out");
         return FALSE;
     }
     move->copy =
@@ -178,8 +185,8 @@ mose_move_begin(MoseMove *move, GError **error)
                                .side = move->options->side };
 
     if (move->far) {
-        mose_far_free(guest->far);
-        guest->far = mose_far_copy(move->options->far_record);
+        mose_far_replace(&guest->far, move->options->far_record);
+        guest->far->boot_id = g_strdup(move->far->boot_id);
         entry.role = MOSE_ROLE_GIVER;
     }
     if (!choose_way(move, error) || !open_source(move, error) ||

@@ -28,6 +28,7 @@ typedef struct {
 
     MoseFarEnd *far;     /* options->far: the destination is on that host; NULL: here */
     gint64 far_clock_us; /* its CLOCK_MONOTONIC minus ours */
+    GPtrArray *images;   /* paths of those that the source has locked for writing */
 
     MoseProcess *source;
     MoseQmp *source_qmp;

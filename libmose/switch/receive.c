@@ -4,20 +4,35 @@
 
 #include <string.h>
 
-#include "guest/disks.h"
 #include "guest/journal.h"
+#include "guest/seize.h"
+#include "guest/taken.h"
 #include "switch/doubt.h"
 #include "switch/recover.h"
-#include "switch/start.h"
+#include "switch/stop.h"
+#include "switch/switch.h"
 #include "switch/take.h"
 #include "util/error.h"
 #include "util/json.h"
 
-/* For the last word of one who has given up. */
-#define LAST_WORD_MS 20000
-#define TAKE_REQUEST_MS 60000
+/* The guest that @request is about, locked. One that has only its name, and not its
+ * life, is another one. */
+static MoseGuest *
+open_guest(JsonObject *request, GError **error)
+{
+    const char *name = mose_json_string(request, "name", "");
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, error);
+    MoseRecovered recovered;
 
-/* --- served for the other host --- */
+    if (!guest || !mose_recover(guest, &recovered, error))
+        return NULL;
+    if (guest->far &&
+        strcmp(guest->far->life, mose_json_string(request, "life", "")) == 0)
+        return g_steal_pointer(&guest);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                "guest %s here is another one, which has only the same name", name);
+    return NULL;
+}
 
 static gboolean
 serve_hello(MoseFarEnd *end, JsonObject *request, GError **error)
@@ -74,12 +89,13 @@ static gboolean
 serve_stop(MoseFarEnd *end, JsonObject *request, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    MoseRecovered recovered;
-    g_autoptr(MoseGuest) guest =
-        mose_guest_open(mose_json_string(request, "name", ""), MOSE_GUEST_LOCK, &cause);
+    g_autoptr(MoseGuest) guest = open_guest(request, &cause);
+    MoseOverlaysAtEnd overlays =
+        mose_json_bool(request, "discard", FALSE) ? MOSE_OVERLAYS_DISCARD
+        : mose_json_bool(request, "keep", FALSE)  ? MOSE_OVERLAYS_KEEP
+                                                  : MOSE_OVERLAYS_REFUSE;
 
-    if (guest && mose_recover(guest, &recovered, &cause) &&
-        mose_disks_may_end(guest, &cause) && mose_stop(guest, &cause))
+    if (guest && mose_stop_wherever(guest, overlays, FALSE, &cause))
         return mose_far_end_answer(end, NULL, error);
     return mose_far_end_refuse(end, cause, error);
 }
@@ -89,9 +105,10 @@ serve_take(MoseFarEnd *end, JsonObject *request, GError **error)
 {
     const MoseTakeOptions options = { 0 };
     g_autoptr(JsonObject) report = NULL;
+    MoseDoubt taken;
 
     /* What went wrong was answered. */
-    mose_take(end, request, &options, &report, NULL);
+    mose_take(end, request, &options, &taken, &report, NULL);
     return TRUE;
 }
 
@@ -152,20 +169,18 @@ give(MoseFarEnd *end, JsonObject *request, GError **error)
         .progress = send_progress,
         .data = end,
     };
-    g_autoptr(MoseGuest) guest =
-        mose_guest_open(mose_json_string(request, "name", ""), MOSE_GUEST_LOCK, error);
+    g_autoptr(MoseGuest) guest = open_guest(request, error);
     MoseSwitchReport report = { 0 };
-    MoseRecovered recovered;
     gboolean good;
 
-    if (!guest || !mose_recover(guest, &recovered, error))
+    if (!guest || !mose_taken_check(mose_json_string(request, "id", NULL), error))
         return FALSE;
     if (!mose_side_from_name(mose_json_string(request, "side", NULL), &options.side)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID, "it asks for no side");
         return FALSE;
     }
     g_free(far->id);
-    far->id = g_strdup(mose_json_string(request, "id", "none"));
+    far->id = g_strdup(mose_json_string(request, "id", NULL));
     far->name = g_strdup(mose_json_string(request, "from", NULL));
     far->maps = swapped_maps(request);
     good = mose_switch(guest, &options, &report, error);
@@ -213,7 +228,7 @@ mose_receive(MoseLink *link, GError **error)
 
     for (;;) {
         g_autoptr(GError) cause = NULL;
-        g_autoptr(JsonObject) request = mose_words_receive(end->words, -1, -1, &cause);
+        g_autoptr(JsonObject) request = mose_far_end_next(end, -1, -1, &cause);
 
         if (request && serve(end, request, &cause))
             continue;
@@ -222,106 +237,4 @@ mose_receive(MoseLink *link, GError **error)
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
-}
-
-/* --- fetching --- */
-
-static void
-tell_progress(JsonObject *object, gpointer data)
-{
-    const MoseFetchOptions *options = data;
-    const MoseSwitchProgress progress = {
-        .phase = mose_json_string(object, "phase", ""),
-        .sent = mose_json_int(object, "sent", 0),
-        .left = mose_json_int(object, "left", 0),
-        .total = mose_json_int(object, "total", 0),
-        .megabytes_per_second = mose_json_int(object, "mbps", 0),
-        .rounds = mose_json_int(object, "rounds", 0),
-        .throttle = mose_json_int(object, "throttle", 0),
-        .downtime_ms = mose_json_int(object, "downtime", 0),
-    };
-
-    if (options->progress)
-        options->progress(&progress, options->data);
-}
-
-static JsonObject *
-give_request(const MoseGuest *guest, const MoseFetchOptions *options)
-{
-    JsonObject *request = mose_json_object(
-        "do", "s", "give", "name", "s", guest->name, "id", "s", guest->far->id, "from",
-        "s", g_get_host_name(), "side", "s", mose_side_name(options->side),
-        "downtime-ms", "i", (gint64)options->max_downtime_ms, "bytes-per-second", "i",
-        (gint64)options->bytes_per_second, "overcommit", "b", options->overcommit,
-        "far", "o", mose_far_to_json(guest->far), NULL);
-
-    if (options->without_rule)
-        json_object_set_string_member(request, "without-rule", options->without_rule);
-    return request;
-}
-
-/* Why it was not given, as the other host tells it, which knows more. */
-static void
-explain(MoseFarEnd *end, JsonObject *message, GError **error)
-{
-    g_clear_error(error);
-    g_set_error(
-        error, MOSE_ERROR,
-        CLAMP(mose_json_int(message, "code", 0), MOSE_ERROR_FAILED, MOSE_ERROR_AWAY),
-        "%s: %s", end->label, mose_json_string(message, "failed", "no reason"));
-}
-
-/* One message of who gives: TRUE when all is over, *@ret_good tells how. */
-static gboolean
-follow(MoseGuest *guest, MoseFarEnd *end, const MoseFetchOptions *options,
-       JsonObject **ret_report, gboolean *ret_good, GError **error)
-{
-    const MoseTakeOptions take = { guest, options->interrupt_fd, tell_progress,
-                                   (gpointer)options };
-    g_autoptr(GError) cause = NULL;
-    g_autoptr(JsonObject) message = mose_words_receive(
-        end->words, *error ? LAST_WORD_MS : TAKE_REQUEST_MS,
-        !*error && options->interrupt_fd > 0 ? options->interrupt_fd : -1, &cause);
-    const char *word = message ? mose_json_string(message, "do", "") : "";
-
-    if (!message) {
-        if (!*error)
-            g_propagate_error(error, g_steal_pointer(&cause));
-        return TRUE;
-    }
-    if (json_object_has_member(message, "failed")) {
-        explain(end, message, error);
-        return TRUE;
-    }
-    if (json_object_has_member(message, "progress")) {
-        tell_progress(mose_json_child(message, "progress"), (gpointer)options);
-        return FALSE;
-    }
-    if (strcmp(word, "take") != 0)
-        return !mose_far_end_answer(end, NULL, error);
-    *ret_good = mose_take(end, message, &take, ret_report, error);
-    /* The other one's own words are to come, unless it was us who wanted no more. */
-    return *ret_good || g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED);
-}
-
-gboolean
-mose_fetch(MoseGuest *guest, MoseFarEnd *end, const MoseFetchOptions *options,
-           JsonObject **ret_report, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    gboolean good = FALSE;
-
-    *ret_report = NULL;
-    mose_far_renew(guest->far);
-    if (!mose_guest_save(guest, error) ||
-        !mose_words_send(end->words, give_request(guest, options), error))
-        return FALSE;
-    while (!follow(guest, end, options, ret_report, &good, &cause))
-        ;
-    /* It may wait for our word. */
-    if (!*ret_report && !mose_link_is_up(end->link))
-        mose_doubt_tell(guest, good);
-    if (cause)
-        g_propagate_error(error, g_steal_pointer(&cause));
-    return good;
 }

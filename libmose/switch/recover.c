@@ -13,6 +13,7 @@
 #include "guest/journal.h"
 #include "guest/launch.h"
 #include "guest/plug.h"
+#include "guest/taken.h"
 #include "guest/writes.h"
 #include "switch/resume.h"
 #include "util/error.h"
@@ -44,11 +45,12 @@ untake(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
 {
     gboolean is_home = mose_guest_is_away(guest);
 
-    if (!mose_end_generation(guest, entry->generation, error))
+    if (!mose_end_generation(guest, entry->generation, error) ||
+        (guest->far && !mose_taken_forget(guest->far->id, error)))
         return FALSE;
     mose_launch_forget_files(guest, entry->generation);
     if (is_home) {
-        mose_doubt_tell(guest, FALSE);
+        mose_doubt_tell(guest, MOSE_DOUBT_NOT_TAKEN);
         return mose_journal_end(guest->dir, error);
     }
     if (mose_guest_remove(guest, error))
@@ -220,6 +222,18 @@ bury(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *source,
     return TRUE;
 }
 
+/* The same for a guest from another host, which has been told nothing yet, or asks
+ * again: what has been refused once must not run here later, when it runs there. */
+static gboolean
+refuse_taken(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
+{
+    g_clear_error(error);
+    entry->phase = MOSE_PHASE_TAKE;
+    entry->writes = MOSE_WRITES_NONE;
+    return mose_journal_rewrite(guest->dir, entry, error) &&
+           untake(guest, entry, error);
+}
+
 static gboolean
 finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
 {
@@ -240,6 +254,8 @@ finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
     /* The source stands still after its migration: it can wait for its end until
      * it is certain that the destination runs. */
     if (entry->was_running && !run_destination(qmp, &refused, error)) {
+        if (refused && entry->role == MOSE_ROLE_TAKER)
+            return refuse_taken(guest, entry, error);
         if (!refused || old == entry->generation || !source)
             return FALSE;
         g_clear_error(error);
@@ -365,9 +381,12 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
         return recover_given(guest, &entry, ret, error);
     guest->generations = MAX(guest->generations, entry.generation);
     committed = entry.phase == MOSE_PHASE_COMMIT || runs_early(guest, &entry);
-    if (!(committed ? finish(guest, &entry, error) : undo(guest, &entry, error))) {
-        g_prefix_error(error, "cannot %s the switch of guest %s that was interrupted: ",
-                       committed ? "finish" : "undo", guest->name);
+    if (!(committed ? finish(guest, &entry, &cause) : undo(guest, &entry, &cause))) {
+        if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+            g_prefix_error(&cause,
+                           "cannot %s the switch of guest %s that was interrupted: ",
+                           committed ? "finish" : "undo", guest->name);
+        g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
     /* What was committed is undone where the destination refused to run. */
@@ -378,7 +397,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     *ret = finished ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
     /* The host that it came from may wait for a word. */
     if (finished && entry.role == MOSE_ROLE_TAKER)
-        mose_doubt_tell(guest, TRUE);
+        mose_doubt_tell(guest, MOSE_DOUBT_TAKEN);
     return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error) &&
            note_end(guest, error);
 }

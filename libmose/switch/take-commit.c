@@ -2,6 +2,7 @@
 /* The commit of a guest that comes from another host, and what follows. See take.h. */
 #include <string.h>
 
+#include "guest/taken.h"
 #include "guest/writes.h"
 #include "qemu/ram.h"
 #include "switch/take-private.h"
@@ -61,7 +62,8 @@ static gboolean
 goes_back(MoseTake *take)
 {
     mose_journal_set_writes(take->journal, MOSE_WRITES_NONE);
-    return mose_journal_advance(take->journal, MOSE_PHASE_TAKE, NULL);
+    return mose_journal_advance(take->journal, MOSE_PHASE_TAKE, NULL) &&
+           mose_taken_forget(take->guest->far->id, NULL);
 }
 
 /* Whether QEMU refused to run it (a locked image, say), or ended before it did. */
@@ -109,8 +111,12 @@ mose_take_commit(MoseTake *take, JsonObject *request, gint64 *ret_resume_us,
     if (!plan_writes(take, request, &writes, error))
         return FALSE;
     mose_journal_set_running(take->journal, was_running);
-    if (!mose_journal_advance(take->journal, MOSE_PHASE_COMMIT, error))
+    /* In this order: recovery takes the first one back where the second is missing. */
+    if (!mose_taken_note(take->guest->far->id, error) ||
+        !mose_journal_advance(take->journal, MOSE_PHASE_COMMIT, error)) {
+        take->uncertain = !mose_taken_forget(take->guest->far->id, NULL);
         return FALSE;
+    }
     if (!do_writes(take, writes, error)) {
         take->uncertain = !goes_back(take);
         return FALSE;
@@ -125,7 +131,7 @@ mose_take_commit(MoseTake *take, JsonObject *request, gint64 *ret_resume_us,
 }
 
 gboolean
-mose_take_settle(MoseTake *take, JsonObject *report, GError **error)
+mose_take_settle(MoseTake *take, GError **error)
 {
     MoseGuest *guest = take->guest;
     g_autoptr(GError) first = NULL;
@@ -136,10 +142,6 @@ mose_take_settle(MoseTake *take, JsonObject *report, GError **error)
     guest->start_time = take->launch->process->start_time;
     guest->clock = (MoseClockLine){ 0 };
     guest->far->away = FALSE;
-    mose_guest_note(
-        guest, take->side == MOSE_SIDE_EMULATOR ? "emulate" : "virtualize",
-        report ? json_object_ref(report)
-               : mose_json_object("side", "s", mose_side_name(take->side), NULL));
     mose_launch_settle(take->launch->qmp, take->launch->line, &first);
     mose_writes_forget(guest, guest->generation);
     if (mose_guest_save(guest, first ? NULL : &first))

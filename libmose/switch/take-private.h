@@ -27,4 +27,4 @@ gboolean mose_take_commit(MoseTake *take, JsonObject *request, gint64 *ret_resum
                           GError **error);
 
 /* Sockets, ports, records: the guest is here. */
-gboolean mose_take_settle(MoseTake *take, JsonObject *report, GError **error);
+gboolean mose_take_settle(MoseTake *take, GError **error);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "guest/disks.h"
+#include "guest/taken.h"
 #include "host/fitness.h"
 #include "qemu/ram.h"
 #include "switch/image-locks.h"
@@ -57,33 +58,62 @@ check_spec(MoseSpec *spec, MoseSide side, GError **error)
     return find_qemu(spec, error);
 }
 
+/* Events are objects, and no more than a guest's record keeps. */
+static gboolean
+is_timeline(JsonArray *timeline)
+{
+    if (!timeline || json_array_get_length(timeline) > MOSE_GUEST_MAX_TIMELINE)
+        return FALSE;
+    for (guint i = 0; i < json_array_get_length(timeline); i++)
+        if (!mose_json_element(timeline, i))
+            return FALSE;
+    return TRUE;
+}
+
+/* The guest's description, as it is here. */
+static gboolean
+adopt_spec(MoseTake *take, JsonObject *object, GError **error)
+{
+    MoseGuest *guest = take->guest;
+    g_autoptr(MoseSpec) spec = object ? mose_spec_from_json(object, error) : NULL;
+
+    if (!spec)
+        return FALSE;
+    /* At home it is the one that the guest was started with. */
+    if (guest == take->options->home &&
+        g_file_test(guest->spec->qemu, G_FILE_TEST_IS_EXECUTABLE)) {
+        g_free(spec->qemu);
+        spec->qemu = g_strdup(guest->spec->qemu);
+    }
+    mose_spec_free(guest->spec);
+    guest->spec = g_steal_pointer(&spec);
+    return check_spec(guest->spec, take->side, error);
+}
+
 static gboolean
 read_request(MoseTake *take, JsonObject *request, GError **error)
 {
-    JsonObject *object = mose_json_child(request, "spec");
+    JsonObject *spec = mose_json_child(request, "spec");
     JsonArray *timeline = mose_json_array(request, "timeline");
+    gint64 generation = mose_json_int(request, "generation", 0);
     MoseGuest *guest = take->guest;
-    MoseSpec *spec = object ? mose_spec_from_json(object, error) : NULL;
 
-    if (!spec || !timeline ||
+    if (!spec || !is_timeline(timeline) || generation < 1 || generation > G_MAXINT32 ||
+        !g_uuid_string_is_valid(mose_json_string(request, "life", "")) ||
         !mose_side_from_name(mose_json_string(request, "side", NULL), &take->side)) {
-        if (spec)
-            mose_spec_free(spec);
-        if (error && !*error)
-            g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                        "the request is not complete");
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "the request makes no sense, or is not complete");
         return FALSE;
     }
-    mose_spec_free(guest->spec);
-    guest->spec = spec;
+    if (!mose_taken_check(mose_json_string(request, "id", NULL), error))
+        return FALSE;
+    take->generation = MAX((guint)generation, guest->generations + 1);
+    guest->generations = take->generation;
     g_free(guest->machine_type);
     guest->machine_type = g_strdup(mose_json_string(request, "machine-type", NULL));
     json_array_unref(guest->timeline);
     guest->timeline = json_array_ref(timeline);
-    take->generation =
-        MAX(mose_json_int(request, "generation", 0), (gint64)guest->generations + 1);
-    guest->generations = take->generation;
-    return check_spec(spec, take->side, error);
+    return adopt_spec(take, spec, error);
 }
 
 /* A guest that is new here has no side yet; its record is there for recovery. */
@@ -95,7 +125,9 @@ note_origin(MoseTake *take, JsonObject *request)
     if (!guest->far)
         guest->far = mose_far_new(NULL);
     g_free(guest->far->id);
-    guest->far->id = g_strdup(mose_json_string(request, "id", "none"));
+    guest->far->id = g_strdup(mose_json_string(request, "id", NULL));
+    g_free(guest->far->life);
+    guest->far->life = g_strdup(mose_json_string(request, "life", NULL));
     if (guest == take->options->home)
         return;
     g_free(guest->far->name);
@@ -227,6 +259,11 @@ do_ready(MoseTake *take, JsonObject *request, GError **error)
 
     if (!status)
         return FALSE;
+    if (mose_json_bool(status, "running", FALSE)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "somebody else has let the guest run here before it was given");
+        return FALSE;
+    }
     take->ready_us = mose_boottime_us();
     return mose_far_end_answer(take->end, NULL, error);
 }
@@ -296,7 +333,7 @@ next_request(MoseTake *take, GError **error)
 
     for (;;) {
         int limit = take->ready_us ? MOSE_LEASE_MS : -1;
-        JsonObject *message = mose_words_receive(take->end->words, limit, wake, error);
+        JsonObject *message = mose_far_end_next(take->end, limit, wake, error);
 
         if (!message || !is_progress(take, message))
             return message;
@@ -362,17 +399,32 @@ receive_report(MoseTake *take)
             mose_words_receive(take->end->words, REPORT_MS, -1, NULL);
         JsonObject *report = message ? mose_json_child(message, "report") : NULL;
 
-        if (!message || !is_progress(take, message))
-            return report ? json_object_ref(report) : NULL;
+        if (message && is_progress(take, message))
+            continue;
+        /* It knows, and will not ask. */
+        if (report)
+            mose_taken_forget(take->guest->far->id, NULL);
+        return report ? json_object_ref(report) : NULL;
     }
+}
+
+static void
+note(MoseTake *take, JsonObject *report)
+{
+    mose_guest_note(
+        take->guest, take->side == MOSE_SIDE_EMULATOR ? "emulate" : "virtualize",
+        report ? json_object_ref(report)
+               : mose_json_object("side", "s", mose_side_name(take->side), NULL));
+    mose_guest_save(take->guest, NULL);
 }
 
 gboolean
 mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
-          JsonObject **ret_report, GError **error)
+          MoseDoubt *ret_taken, JsonObject **ret_report, GError **error)
 {
     g_auto(MoseTake) take = { .end = end, .options = options };
     g_autoptr(GError) cause = NULL;
+    gboolean good;
 
     *ret_report = NULL;
     if (!until_commit(&take, request, &cause)) {
@@ -382,9 +434,13 @@ mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
             untake(&take);
             mose_far_end_refuse(end, cause, NULL);
         }
+        *ret_taken = take.uncertain ? MOSE_DOUBT_UNKNOWN : MOSE_DOUBT_NOT_TAKEN;
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
+    *ret_taken = MOSE_DOUBT_TAKEN;
+    good = mose_take_settle(&take, error);
     *ret_report = receive_report(&take);
-    return mose_take_settle(&take, *ret_report, error);
+    note(&take, *ret_report);
+    return good;
 }

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "guest/guest.h"
-#include "switch/far-end.h"
+#include "switch/doubt.h"
 
 /* How long "commit" is waited for after "ready", */
 #define MOSE_LEASE_MS 5000
@@ -31,6 +31,8 @@ typedef struct {
  * Serve @request ("take") and what follows it. TRUE: the guest is here, and
  * *@ret_report, the caller's, is what the other host tells of the switch (NULL where it
  * did not any more). Errors were told to the other host, where it still listens.
+ * *@ret_taken is whose the guest is, also where something that had to follow went
+ * wrong; UNKNOWN: the guardians see to it.
  */
 gboolean mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
-                   JsonObject **ret_report, GError **error);
+                   MoseDoubt *ret_taken, JsonObject **ret_report, GError **error);
