@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "guest/journal.h"
+#include "guest/generation.h"
 #include "guest/launch.h"
 #include "guest/seize.h"
 #include "guest/taken.h"
@@ -129,6 +130,37 @@ mose_doubt_give(MoseGuest *guest, MoseSide side, GError **error)
     guest->pid = 0;
     guest->generation = guest->generations;
     return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error);
+}
+
+gboolean
+mose_doubt_untake(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
+{
+    gboolean is_home = mose_guest_is_away(guest);
+
+    if (!mose_end_generation(guest, entry->generation, error) ||
+        (guest->far && !mose_taken_forget(guest->far->id, error)))
+        return FALSE;
+    mose_launch_forget_files(guest, entry->generation);
+    if (is_home) {
+        mose_doubt_tell(guest, MOSE_DOUBT_NOT_TAKEN);
+        return mose_journal_end(guest->dir, error);
+    }
+    if (mose_guest_remove(guest, error))
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "guest %s did not come here: the switch that was to bring it was "
+                    "undone",
+                    guest->name);
+    return FALSE;
+}
+
+gboolean
+mose_doubt_refuse(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
+{
+    g_clear_error(error);
+    entry->phase = MOSE_PHASE_TAKE;
+    entry->writes = MOSE_WRITES_NONE;
+    return mose_journal_rewrite(guest->dir, entry, error) &&
+           mose_doubt_untake(guest, entry, error);
 }
 
 /* Nobody can commit any more. */

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "guest/guest.h"
+#include "guest/journal.h"
 #include "switch/far-end.h"
 
 typedef enum {
@@ -31,6 +32,17 @@ MoseDoubt mose_doubt_answer(const char *name, const char *id, GError **error);
  * of where it is, or nothing where the other host is one that we cannot reach. The
  * journal ends. */
 gboolean mose_doubt_give(MoseGuest *guest, MoseSide side, GError **error);
+
+/*
+ * A guest that was to come from another host did not: what was begun for it, by @entry,
+ * is cleared away, and the other host, which may wait for a word, is told. NOT_FOUND
+ * where nothing is left of it here; TRUE where it is away again. mose_doubt_refuse():
+ * QEMU would not run it, and has not; what has been refused once must not run here
+ * later, when the guest runs there.
+ */
+gboolean mose_doubt_untake(MoseGuest *guest, const MoseJournalEntry *entry,
+                           GError **error);
+gboolean mose_doubt_refuse(MoseGuest *guest, MoseJournalEntry *entry, GError **error);
 
 /* Settle a doubt that began at @since_us (CLOCK_BOOTTIME), by asking, or by the guest's
  * images. FALSE: it is still one. *@ret_taken:

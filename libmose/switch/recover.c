@@ -13,7 +13,6 @@
 #include "guest/journal.h"
 #include "guest/launch.h"
 #include "guest/plug.h"
-#include "guest/taken.h"
 #include "guest/writes.h"
 #include "switch/resume.h"
 #include "util/error.h"
@@ -34,29 +33,6 @@ unstart(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
     if (mose_guest_remove(guest, error))
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "guest %s was never started: its `mose run` ended before",
-                    guest->name);
-    return FALSE;
-}
-
-/* A guest that was to come from another host did not: what was begun for it is cleared
- * away, and the other host, which may wait for a word, is told. */
-static gboolean
-untake(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
-{
-    gboolean is_home = mose_guest_is_away(guest);
-
-    if (!mose_end_generation(guest, entry->generation, error) ||
-        (guest->far && !mose_taken_forget(guest->far->id, error)))
-        return FALSE;
-    mose_launch_forget_files(guest, entry->generation);
-    if (is_home) {
-        mose_doubt_tell(guest, MOSE_DOUBT_NOT_TAKEN);
-        return mose_journal_end(guest->dir, error);
-    }
-    if (mose_guest_remove(guest, error))
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                    "guest %s did not come here: the switch that was to bring it was "
-                    "undone",
                     guest->name);
     return FALSE;
 }
@@ -222,18 +198,6 @@ bury(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *source,
     return TRUE;
 }
 
-/* The same for a guest from another host, which has been told nothing yet, or asks
- * again: what has been refused once must not run here later, when it runs there. */
-static gboolean
-refuse_taken(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
-{
-    g_clear_error(error);
-    entry->phase = MOSE_PHASE_TAKE;
-    entry->writes = MOSE_WRITES_NONE;
-    return mose_journal_rewrite(guest->dir, entry, error) &&
-           untake(guest, entry, error);
-}
-
 static gboolean
 finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
 {
@@ -255,7 +219,7 @@ finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
      * it is certain that the destination runs. */
     if (entry->was_running && !run_destination(qmp, &refused, error)) {
         if (refused && entry->role == MOSE_ROLE_TAKER)
-            return refuse_taken(guest, entry, error);
+            return mose_doubt_refuse(guest, entry, error);
         if (!refused || old == entry->generation || !source)
             return FALSE;
         g_clear_error(error);
@@ -376,7 +340,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     if (entry.phase == MOSE_PHASE_START)
         return unstart(guest, &entry, error);
     if (entry.phase == MOSE_PHASE_TAKE)
-        return untake(guest, &entry, error);
+        return mose_doubt_untake(guest, &entry, error);
     if (entry.role == MOSE_ROLE_GIVER && entry.phase >= MOSE_PHASE_DOUBT)
         return recover_given(guest, &entry, ret, error);
     guest->generations = MAX(guest->generations, entry.generation);

@@ -21,6 +21,13 @@ typedef struct {
     gboolean uncertain; /* the guardians have to find out */
 } MoseTake;
 
+/* Read @request into take->guest, and judge what can be judged without a process. */
+gboolean mose_take_read(MoseTake *take, JsonObject *request, GError **error);
+
+/* The images that both write are the same ones, and have locks: *@ret_seen where there
+ * are any; an error where it is otherwise. */
+gboolean mose_take_see_locks(JsonObject *request, gboolean *ret_seen, GError **error);
+
 /* The commit record, the rules' writes, the guest's first instruction; @request has the
  * words. What failed has gone back, unless take->uncertain. */
 gboolean mose_take_commit(MoseTake *take, JsonObject *request, gint64 *ret_resume_us,
