@@ -19,6 +19,12 @@ look(const char *path, gint64 *ret_size, gint64 *ret_mtime_ns, GError **error)
         mose_error_set_errno(error, errno, "cannot look at image %s", path);
         return FALSE;
     }
+    /* The time of a block device's node says nothing of what it holds. */
+    if (!S_ISREG(st.st_mode)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s is no file: nobody can tell whether it has been written", path);
+        return FALSE;
+    }
     *ret_size = st.st_size;
     *ret_mtime_ns = st.st_mtim.tv_sec * NS + st.st_mtim.tv_nsec;
     return TRUE;

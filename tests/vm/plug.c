@@ -412,8 +412,8 @@ kill_mose(const VmGuest *guest, const char *command, const char *line, guint us)
     waitpid(pid, &status, 0);
 }
 
-/* The guest may let go after the kill: told once more, it is forgotten. If that was seen
- * before the word came there is nothing of that name any more, which is told. */
+/* The guest may let go after the kill: told once more, it is forgotten. If that was
+ * seen before the word came there is nothing of that name any more, which is told. */
 static void
 unplug_once_more(const VmGuest *guest)
 {
