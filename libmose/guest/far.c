@@ -156,10 +156,15 @@ static void
 split_map(const char *map, gboolean back, char **ret_from, char **ret_to)
 {
     const char *there = strstr(map, "=/");
-    char *here = g_strndup(map, there - map);
 
-    *ret_from = back ? g_strdup(there + 1) : here;
-    *ret_to = back ? here : g_strdup(there + 1);
+    *ret_from = g_strndup(map, there - map);
+    *ret_to = g_strdup(there + 1);
+    if (back) {
+        char *from = *ret_from;
+
+        *ret_from = *ret_to;
+        *ret_to = from;
+    }
 }
 
 /* Whether @text begins with path @from as a whole. */
