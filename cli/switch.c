@@ -26,7 +26,7 @@ static const GOptionEntry entries[] = {
     { "copy", 0, 0, G_OPTION_ARG_NONE, &copy,
       "copy the memory while the guest runs (the default for private memory)", NULL },
     { "channels", 0, 0, G_OPTION_ARG_INT, &channels,
-      "by copy: so many for memory, from QEMU to QEMU; 1: all through MOSE", "N" },
+      "by copy: so many for memory, from QEMU to QEMU (1: all through MOSE)", "N" },
     { "downtime-limit", 0, 0, G_OPTION_ARG_INT, &downtime_ms,
       "by copy: what a guest that writes fast may stand still at most (2000)", "MS" },
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,

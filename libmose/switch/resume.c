@@ -8,6 +8,7 @@
 #include "util/json.h"
 
 #define CANCEL_TIMEOUT_MS 5000
+#define CLEAR_TIMEOUT_MS 1000
 #define POLL_MS 2
 #define LOCK_PATIENCE_MS 3000
 #define LOCK_POLL_MS 20
@@ -19,13 +20,49 @@ mose_status_is_live(JsonObject *status)
            strcmp(mose_json_string(status, "status", ""), "suspended") == 0;
 }
 
+static const char *const ended[] = { "",       "none",      "completed",
+                                     "failed", "cancelled", NULL };
+
+static gboolean
+has_migration(JsonArray *instances)
+{
+    for (guint i = 0; i < json_array_get_length(instances); i++)
+        if (g_strcmp0(mose_json_string(mose_json_element(instances, i), "type", NULL),
+                      "migration") == 0)
+            return TRUE;
+    return FALSE;
+}
+
+gboolean
+mose_source_hangs(MoseQmp *source)
+{
+    g_autoptr(JsonObject) state = mose_qmp_query(source, "query-migrate", NULL, NULL);
+    g_autoptr(JsonNode) yank = NULL;
+    JsonArray *instances;
+
+    if (!state || !g_strv_contains(ended, mose_json_string(state, "status", "")))
+        return FALSE;
+    yank = mose_qmp_execute(source, "query-yank", NULL, NULL);
+    instances = yank ? mose_json_node_array(yank) : NULL;
+    return instances && has_migration(instances);
+}
+
+/* Wait until the next migration is possible. That follows the end of this one a moment
+ * later; the guest runs already. */
+static void
+wait_for_clearing(MoseQmp *source)
+{
+    gint64 deadline = g_get_monotonic_time() + CLEAR_TIMEOUT_MS * 1000;
+
+    while (mose_source_hangs(source) && g_get_monotonic_time() < deadline)
+        g_usleep(POLL_MS * 1000);
+}
+
 /* Wait until no migration is under way at the source. One that has "completed" may
  * not have left the state "finish-migrate" yet, in which `cont` is refused. */
 static gboolean
 wait_for_end(MoseQmp *source, GError **error)
 {
-    static const char *const ended[] = { "",       "none",      "completed",
-                                         "failed", "cancelled", NULL };
     gint64 deadline = g_get_monotonic_time() + CANCEL_TIMEOUT_MS * 1000;
 
     for (;;) {
@@ -97,8 +134,8 @@ is_to_run(MoseQmp *source, gboolean *ret, GError **error)
     return status != NULL;
 }
 
-gboolean
-mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
+static gboolean
+let_run(MoseQmp *source, gboolean was_running, GError **error)
 {
     gboolean stands = FALSE;
 
@@ -114,4 +151,13 @@ mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the source does not run although it was told to");
     return !stands;
+}
+
+gboolean
+mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
+{
+    if (!let_run(source, was_running, error))
+        return FALSE;
+    wait_for_clearing(source);
+    return TRUE;
 }

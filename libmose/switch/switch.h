@@ -49,8 +49,8 @@ typedef struct {
 typedef struct {
     MoseSide side; /* where the guest is to go */
     MoseWay way;
-    guint channels; /* by copy: 0: as many as are good here; 1: one, which all goes
-                       through MOSE; more: these for memory, from QEMU to QEMU */
+    guint channels; /* by copy; 0 or 1: one, which all goes through MOSE; more:
+                       so many for memory, from QEMU to QEMU */
     guint max_downtime_ms;   /* by copy: what a guest that writes fast may be kept still
                                 at the end; 0: MOSE_DOWNTIME_MS */
     gboolean overcommit;     /* copy even if the host has less memory */
