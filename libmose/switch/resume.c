@@ -8,7 +8,8 @@
 #include "util/json.h"
 
 #define CANCEL_TIMEOUT_MS 5000
-#define CLEAR_TIMEOUT_MS 1000
+/* A migration that still has not been cleared away by then hangs. */
+#define CLEAR_TIMEOUT_MS 800
 #define POLL_MS 2
 #define LOCK_PATIENCE_MS 3000
 #define LOCK_POLL_MS 20
@@ -40,7 +41,8 @@ mose_source_hangs(MoseQmp *source)
     g_autoptr(JsonNode) yank = NULL;
     JsonArray *instances;
 
-    if (!state || !g_strv_contains(ended, mose_json_string(state, "status", "")))
+    if (!state || (!g_strv_contains(ended, mose_json_string(state, "status", "")) &&
+                   strcmp(mose_json_string(state, "status", ""), "cancelling") != 0))
         return FALSE;
     yank = mose_qmp_execute(source, "query-yank", NULL, NULL);
     instances = yank ? mose_json_node_array(yank) : NULL;
@@ -50,10 +52,8 @@ mose_source_hangs(MoseQmp *source)
 /* Wait until the next migration is possible. That follows the end of this one a moment
  * later; the guest runs already. */
 static void
-wait_for_clearing(MoseQmp *source)
+wait_for_clearing(MoseQmp *source, gint64 deadline)
 {
-    gint64 deadline = g_get_monotonic_time() + CLEAR_TIMEOUT_MS * 1000;
-
     while (mose_source_hangs(source) && g_get_monotonic_time() < deadline)
         g_usleep(POLL_MS * 1000);
 }
@@ -61,7 +61,7 @@ wait_for_clearing(MoseQmp *source)
 /* Wait until no migration is under way at the source. One that has "completed" may
  * not have left the state "finish-migrate" yet, in which `cont` is refused. */
 static gboolean
-wait_for_end(MoseQmp *source, GError **error)
+wait_for_end(MoseQmp *source, gint64 hangs_from, GError **error)
 {
     gint64 deadline = g_get_monotonic_time() + CANCEL_TIMEOUT_MS * 1000;
 
@@ -75,6 +75,9 @@ wait_for_end(MoseQmp *source, GError **error)
             return FALSE;
         if (g_strv_contains(ended, mose_json_string(state, "status", "")) &&
             strcmp(mose_json_string(status, "status", ""), "finish-migrate") != 0)
+            return TRUE;
+        /* mose_source_hangs(): it will be cancelling for ever, but the guest runs. */
+        if (mose_status_is_live(status) && g_get_monotonic_time() > hangs_from)
             return TRUE;
         if (g_get_monotonic_time() > deadline) {
             g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
@@ -135,12 +138,12 @@ is_to_run(MoseQmp *source, gboolean *ret, GError **error)
 }
 
 static gboolean
-let_run(MoseQmp *source, gboolean was_running, GError **error)
+let_run(MoseQmp *source, gboolean was_running, gint64 hangs_from, GError **error)
 {
     gboolean stands = FALSE;
 
     if (!mose_qmp_run(source, "migrate_cancel", NULL, error) ||
-        !wait_for_end(source, error) || !is_to_run(source, &stands, error))
+        !wait_for_end(source, hangs_from, error) || !is_to_run(source, &stands, error))
         return FALSE;
     if (!stands || !was_running)
         return TRUE;
@@ -156,8 +159,10 @@ let_run(MoseQmp *source, gboolean was_running, GError **error)
 gboolean
 mose_resume_source(MoseQmp *source, gboolean was_running, GError **error)
 {
-    if (!let_run(source, was_running, error))
+    gint64 hangs_from = g_get_monotonic_time() + CLEAR_TIMEOUT_MS * 1000;
+
+    if (!let_run(source, was_running, hangs_from, error))
         return FALSE;
-    wait_for_clearing(source);
+    wait_for_clearing(source, hangs_from);
     return TRUE;
 }
