@@ -55,6 +55,7 @@ void mose_cli_print_json(JsonBuilder *builder);
 
 /* One function a command, in the file of its name. */
 int mose_cmd_host(int argc, char **argv);
+int mose_cmd_receive(int argc, char **argv);
 int mose_cmd_run(int argc, char **argv);
 int mose_cmd_list(int argc, char **argv);
 int mose_cmd_status(int argc, char **argv);

@@ -23,6 +23,7 @@ const MoseCommand mose_commands[] = {
     { "emulate", "NAME", "switch a guest into the emulator", mose_cmd_emulate },
     { "virtualize", "NAME", "switch a guest back to the virtualizer",
       mose_cmd_virtualize },
+    { "receive", "", "the far end of a switch between two hosts", mose_cmd_receive },
     { "stream", "show|diff FILE ...", "look into migration streams", mose_cmd_stream },
     { NULL },
 };

@@ -50,8 +50,8 @@ needs_recovery(const MoseGuest *guest)
     g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     MoseJournalEntry entry;
 
-    return !process || mose_debug_is_open(guest) || mose_plug_is_open(guest) ||
-           mose_journal_read(guest->dir, &entry, NULL);
+    return (!process && !mose_guest_is_away(guest)) || mose_debug_is_open(guest) ||
+           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean
@@ -60,7 +60,17 @@ is_starting(const MoseGuest *guest)
     MoseJournalEntry entry;
 
     return mose_journal_read(guest->dir, &entry, NULL) &&
-           entry.phase == MOSE_PHASE_START;
+           (entry.phase == MOSE_PHASE_START || entry.role == MOSE_ROLE_TAKER);
+}
+
+/* Whether another host was told to run it, and has not said yet that it does. */
+static gboolean
+is_in_doubt(const MoseGuest *guest)
+{
+    MoseJournalEntry entry;
+
+    return mose_journal_read(guest->dir, &entry, NULL) &&
+           entry.phase == MOSE_PHASE_DOUBT;
 }
 
 MoseState *
@@ -85,12 +95,20 @@ mose_state_read(const char *name)
     state->side = mose_side_name(state->guest->side);
     state->accel = state->guest->spec->accel[state->guest->side];
     process = mose_guest_process(state->guest, &error);
+    if (mose_guest_is_away(state->guest)) {
+        set_state(state, "away", error);
+        return state;
+    }
     if (!process) {
         set_state(state, is_starting(state->guest) ? "starting" : "ended", error);
         return state;
     }
     state->pid = process->pid;
-    ask_qemu(state);
+    /* Its QEMU is held still, and would not answer. */
+    if (is_in_doubt(state->guest))
+        set_state(state, "in-doubt", NULL);
+    else
+        ask_qemu(state);
     return state;
 }
 
@@ -121,6 +139,9 @@ mose_state_words(const char *run_state)
         { "watchdog", ", its watchdog has fired" },
         { "suspended", ", it sleeps until it is woken" },
         { "debug", ", a breakpoint has stopped it" },
+        { "in-doubt",
+          ", another host was told to run it and has not been heard of since; "
+          "it is kept still here until it is known who has it" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(known); i++)

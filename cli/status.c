@@ -58,6 +58,9 @@ print_text(const MoseState *state)
     if (state->pid)
         printf("guest %s: %s, in the %s (%s), pid %d\n", state->name, state->run_state,
                state->side, state->accel, (int)state->pid);
+    else if (mose_guest_is_away(guest))
+        printf("%s\n  it is in the %s (%s) there\n", state->trouble, state->side,
+               state->accel);
     else
         printf("%s\n  it was in the %s (%s); `mose stop %s` clears away what is left\n",
                state->trouble, state->side, state->accel, state->name);

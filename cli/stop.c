@@ -3,34 +3,21 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "guest/disks.h"
 #include "switch/recover.h"
-#include "switch/start.h"
+#include "switch/stop.h"
 #include "util/json.h"
 
-static gboolean discard, keep;
+static gboolean discard, keep, forget;
 
 static const GOptionEntry entries[] = {
     { "discard", 0, 0, G_OPTION_ARG_NONE, &discard,
       "throw away what it wrote into overlays of its disks", NULL },
     { "keep", 0, 0, G_OPTION_ARG_NONE, &keep,
       "leave overlays of its disks where they are", NULL },
+    { "forget", 0, 0, G_OPTION_ARG_NONE, &forget,
+      "a guest that is away, whose host cannot be reached: leave it there", NULL },
     { NULL },
 };
-
-/* The overlays to be deleted with the guest; NULL: it must not end yet. */
-static GPtrArray *
-judge_overlays(const MoseGuest *guest, GError **error)
-{
-    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, error);
-
-    if (keep)
-        return mose_overlays_new();
-    if (!overlays || !(discard ? mose_disks_may_discard(overlays, error)
-                               : mose_disks_may_end(guest, error)))
-        return NULL;
-    return g_steal_pointer(&overlays);
-}
 
 static void
 print_ended(const MoseGuest *guest)
@@ -50,7 +37,6 @@ int
 mose_cmd_stop(int argc, char **argv)
 {
     g_autoptr(MoseGuest) guest = NULL;
-    g_autoptr(GPtrArray) overlays = NULL;
     g_autoptr(GError) error = NULL;
     MoseRecovered recovered;
     int ret;
@@ -66,9 +52,16 @@ mose_cmd_stop(int argc, char **argv)
         return mose_cli_fail_guest(error, argv[1], NULL);
     /* A switch that cannot be recovered must not keep the guest from its end. */
     mose_recover(guest, &recovered, NULL);
-    overlays = judge_overlays(guest, &error);
-    if (!overlays || !mose_stop(guest, &error) || !mose_disks_discard(overlays, &error))
-        return mose_cli_fail(error, NULL);
+    if (!mose_stop_wherever(guest,
+                            discard ? MOSE_OVERLAYS_DISCARD
+                            : keep  ? MOSE_OVERLAYS_KEEP
+                                    : MOSE_OVERLAYS_REFUSE,
+                            forget, &error))
+        return mose_cli_fail(error,
+                             mose_guest_is_away(guest)
+                                 ? "If its host is gone for good, `mose stop --forget` "
+                                   "clears away what this one knows of it."
+                                 : NULL);
     print_ended(guest);
     return MOSE_EXIT_DONE;
 }

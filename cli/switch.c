@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/far.h"
 #include "cli/interrupt.h"
 #include "cli/state.h"
 #include "guest/disks.h"
+#include "switch/fetch.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
 #include "util/error.h"
@@ -24,7 +26,7 @@ static const GOptionEntry entries[] = {
     { "copy", 0, 0, G_OPTION_ARG_NONE, &copy,
       "copy the memory while the guest runs (the default for private memory)", NULL },
     { "channels", 0, 0, G_OPTION_ARG_INT, &channels,
-      "by copy: so many for memory, from QEMU to QEMU; 1: all through MOSE", "N" },
+      "by copy: so many for memory, from QEMU to QEMU (1: all through MOSE)", "N" },
     { "downtime-limit", 0, 0, G_OPTION_ARG_INT, &downtime_ms,
       "by copy: what a guest that writes fast may stand still at most (2000)", "MS" },
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,
@@ -84,6 +86,8 @@ print_json(const MoseGuest *guest, const MoseSwitchReport *report,
     g_autofree char *text = NULL;
 
     json_object_set_string_member(object, "guest", guest->name);
+    if (mose_guest_is_away(guest))
+        json_object_set_string_member(object, "host", mose_far_label(guest->far));
     json_object_set_string_member(object, "state",
                                   report->run_state ? report->run_state : "running");
     if (trouble)
@@ -121,8 +125,10 @@ print_overlays(const MoseGuest *guest)
 static void
 print_text(const MoseGuest *guest, const MoseSwitchReport *report)
 {
-    printf("guest %s is in the %s now (%s -> %s)\n", guest->name,
-           mose_side_name(guest->side), report->from_accel, report->to_accel);
+    printf("guest %s is in the %s%s%s now (%s -> %s)\n", guest->name,
+           mose_side_name(guest->side), mose_guest_is_away(guest) ? " on " : "",
+           mose_guest_is_away(guest) ? mose_far_label(guest->far) : "",
+           report->from_accel, report->to_accel);
     if (report->run_state)
         printf("  it did not run and does not: %s%s\n", report->run_state,
                mose_state_words(report->run_state));
@@ -206,6 +212,84 @@ read_disks(MoseSwitchOptions *options)
     return TRUE;
 }
 
+/* --- where to --- */
+
+/* To another host, or within this one. */
+static gboolean
+move(MoseGuest *guest, MoseSwitchOptions *options, MoseSwitchReport *report,
+     GError **error)
+{
+    g_autoptr(MoseFar) record = NULL;
+    g_autoptr(MoseFarEnd) far = NULL;
+
+    if (mose_cli_far_wanted()) {
+        record = mose_cli_far_record();
+        far = mose_cli_far_open(record, options->interrupt_fd, error);
+        if (!far)
+            return FALSE;
+        options->far = far;
+        options->far_record = record;
+        options->bytes_per_second = mose_cli_far_bytes_per_second();
+    }
+    return mose_switch(guest, options, report, error);
+}
+
+/* Home from another host. */
+static gboolean
+fetch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *report,
+      GError **error)
+{
+    const MoseFetchOptions how = { .side = options->side,
+                                   .max_downtime_ms = options->max_downtime_ms,
+                                   .bytes_per_second = mose_cli_far_bytes_per_second(),
+                                   .overcommit = options->overcommit,
+                                   .without_rule = options->without_rule,
+                                   .progress = options->progress,
+                                   .interrupt_fd = options->interrupt_fd };
+    g_autoptr(MoseFarEnd) end = NULL;
+    g_autoptr(JsonObject) told = NULL;
+    gboolean good;
+
+    if (mose_cli_far_wanted()) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_AWAY,
+                    "guest %s is on %s; bring it home first (without --on)",
+                    guest->name, mose_far_label(guest->far));
+        return FALSE;
+    }
+    if (options->way == MOSE_WAY_IN_PLACE || options->channels ||
+        options->disks == MOSE_DISKS_OVERLAY) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_INVALID,
+            "guest %s comes from %s, by copy, through one channel, with its own "
+            "disks: leave --in-place, --channels and --disks out",
+            guest->name, mose_far_label(guest->far));
+        return FALSE;
+    }
+    end = mose_cli_far_open(guest->far, options->interrupt_fd, error);
+    if (!end)
+        return FALSE;
+    good = mose_fetch(guest, end, &how, &told, error);
+    /* Also where something that had to follow did not. */
+    if (!mose_guest_is_away(guest))
+        mose_switch_report_read(told, report);
+    return good;
+}
+
+/* The options of all switches, and those of switches between hosts. */
+static const GOptionEntry *
+all_entries(void)
+{
+    static GOptionEntry all[32];
+    guint n = 0;
+
+    for (const GOptionEntry *e = entries; e->long_name; e++)
+        all[n++] = *e;
+    for (const GOptionEntry *e = mose_cli_far_entries; e->long_name; e++)
+        all[n++] = *e;
+    g_assert(n < G_N_ELEMENTS(all));
+    return all;
+}
+
 static int
 switch_to(MoseSide side, int argc, char **argv)
 {
@@ -217,9 +301,9 @@ switch_to(MoseSide side, int argc, char **argv)
     MoseRecovered recovered;
     int ret;
 
-    if (!mose_cli_parse(&argc, &argv, entries, 1, 1, &ret))
+    if (!mose_cli_parse(&argc, &argv, all_entries(), 1, 1, &ret))
         return ret;
-    if (!read_way(&options) || !read_disks(&options))
+    if (!read_way(&options) || !read_disks(&options) || !mose_cli_far_check())
         return MOSE_EXIT_USAGE;
     options.without_rule = without_rule;
     options.progress = terminal ? show_phase : NULL;
@@ -227,7 +311,10 @@ switch_to(MoseSide side, int argc, char **argv)
     guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
     if (!guest || !mose_recover(guest, &recovered, &error))
         return mose_cli_fail_guest(error, argv[1], NULL);
-    mose_switch(guest, &options, &report, &error);
+    if (mose_guest_is_away(guest))
+        fetch(guest, &options, &report, &error);
+    else
+        move(guest, &options, &report, &error);
     if (terminal)
         hide_phase();
     ret = tell(guest, &report, error);

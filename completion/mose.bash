@@ -3,7 +3,7 @@
 #
 # Completion of mose(1) for bash. Needs no bash-completion.
 
-_mose_commands='host run list status stop plug unplug check emulate virtualize stream'
+_mose_commands='host run list status stop plug unplug check emulate virtualize receive stream'
 
 # The options of command $1.
 _mose_options()
@@ -18,9 +18,10 @@ _mose_options()
     unplug) echo '--timeout --json --help' ;;
     emulate | virtualize)
         echo '--in-place --copy --channels --downtime-limit --overcommit --disks' \
-            '--overlay-dir --json --help'
+            '--overlay-dir --on --rsh --mose-path --map --bandwidth --compress' \
+            '--json --help'
         ;;
-    stop) echo '--discard --keep --json --help' ;;
+    stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
     *) echo '--json --help' ;;
     esac
@@ -72,6 +73,10 @@ _mose_argument()
     emulate:--disks) echo 'shared overlay' ;;
     emulate:--overlay-dir) echo FILES ;;
     virtualize:--disks | virtualize:--overlay-dir) ;;
+    emulate:--on | emulate:--rsh | emulate:--mose-path | emulate:--map) ;;
+    emulate:--bandwidth | emulate:--compress) ;;
+    virtualize:--on | virtualize:--rsh | virtualize:--mose-path | virtualize:--map) ;;
+    virtualize:--bandwidth | virtualize:--compress) ;;
     *) return 1 ;;
     esac
 }

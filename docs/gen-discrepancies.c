@@ -48,8 +48,8 @@ put_row(const MoseRule *rule)
 {
     printf("| [%s](#%s) | %s | %s | %s | %c | ", rule->name, rule->name,
            mose_rule_class_name(rule->rule_class),
-           mose_direction_name(rule->directions), is_refusal(rule) ? "refused" : "resolved",
-           rule->evidence);
+           mose_direction_name(rule->directions),
+           is_refusal(rule) ? "refused" : "resolved", rule->evidence);
     put_text(rule->title);
     puts(" |");
 }

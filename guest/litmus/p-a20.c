@@ -9,10 +9,9 @@ enum { PORT_92 = 0x92, A20_OPEN = 2, HYPERVISOR_LEAF = 0x40000000 };
 static const char *
 prepare(void)
 {
-    /* Asked anew: it may have been switched since it was started. */
-    if (cpuid(HYPERVISOR_LEAF, 0).ebx != KVM_SIGNATURE)
-        return "this machine may obey the gate";
-    if (!in_kvm())
+    /* Asked anew: it may have been switched since it was started. Another machine may
+     * obey the gate. */
+    if (cpuid(HYPERVISOR_LEAF, 0).ebx != KVM_SIGNATURE || !in_kvm())
         return "not in KVM now";
     outb(PORT_92, inb(PORT_92) & ~A20_OPEN);
     return NULL;

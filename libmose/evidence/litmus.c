@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "switch/start.h"
+#include "switch/stop.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"

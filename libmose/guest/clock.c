@@ -44,6 +44,19 @@ mose_tsc_khz(const MoseTscSample *from, const MoseTscSample *to)
     return (guint64)((unsigned __int128)(to->tsc - from->tsc) * 1000000 / ns);
 }
 
+/*
+ * Whether the guest's TSC is the host's own: it lies between the host's at the stop and
+ * at @due_tsc. So it is with a KVM that does not let its guests' TSC be set. What was
+ * measured would then count twice what passed between the stop and the reading.
+ */
+static gboolean
+is_the_hosts(guint64 guest_tsc, guint64 due_tsc, guint64 khz, gint64 measured_ns)
+{
+    guint64 since = (guint64)((__int128)measured_ns * khz / 1000000);
+
+    return due_tsc - guest_tsc <= since + khz; /* and one ms, for the stop's stamp */
+}
+
 gint64
 mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc, guint64 khz,
                    gint64 measured_ns)
@@ -56,6 +69,10 @@ mose_clock_advance(MoseClockLine *line, guint64 guest_tsc, guint64 due_tsc, guin
     if (line->known && khz && off < MAX_OFF_NS && -off < MAX_OFF_NS)
         return (gint64)ns;
     line->known = khz != 0;
+    if (khz && measured_ns >= 0 && is_the_hosts(guest_tsc, due_tsc, khz, measured_ns)) {
+        line->offset = 0;
+        return (gint64)((__int128)(due_tsc - guest_tsc) * 1000000 / khz);
+    }
     line->offset =
         guest_tsc + (guint64)((__int128)measured_ns * khz / 1000000) - due_tsc;
     return measured_ns;

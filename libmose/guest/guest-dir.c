@@ -126,6 +126,15 @@ mose_guest_names(GError **error)
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
+pid_t
+mose_guest_dir_holder(const char *dir)
+{
+    g_autofree char *path = g_build_filename(dir, "lock", NULL);
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) ? (pid_t)atoi(text) : 0;
+}
+
 /* " (pid N)" of who holds the lock, or "": it may not have written its pid yet,
  * and that of the holder before may be in its place. */
 static char *

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 /* @dir is a directory of ours with mode 0700, or an error (NOT_FOUND, INVALID). */
 gboolean mose_guest_dir_check(const char *dir, GError **error);
@@ -14,6 +15,9 @@ gboolean mose_guest_dir_check(const char *dir, GError **error);
 /* Take the guest's lock; the descriptor holds it. BUSY names the holder's pid
  * where that is known. */
 int mose_guest_dir_lock(const char *dir, GError **error);
+
+/* Who holds the lock, as he wrote it there; 0: not known. */
+pid_t mose_guest_dir_holder(const char *dir);
 
 /* A whole text file, at most 16 MB. */
 char *mose_guest_dir_read(const char *path, GError **error);

@@ -19,8 +19,6 @@
 
 #define FORMAT 1
 #define CONNECT_TIMEOUT_MS 5000
-/* A guest that is switched all day keeps its last events only. */
-#define MAX_TIMELINE 500
 
 static gboolean
 read_state(MoseGuest *guest, JsonObject *object, GError **error)
@@ -56,6 +54,8 @@ read_state(MoseGuest *guest, JsonObject *object, GError **error)
     guest->clock.known = json_object_has_member(object, "tsc-offset");
     guest->clock.offset = (guint64)mose_json_int(object, "tsc-offset", 0);
     guest->clock.late_ns = mose_json_int(object, "late-ns", 0);
+    mose_far_free(guest->far);
+    guest->far = mose_far_from_json(mose_json_child(object, "far"));
     g_clear_pointer(&guest->timeline, json_array_unref);
     guest->timeline = json_array_ref(timeline);
     return TRUE;
@@ -102,6 +102,8 @@ mose_guest_save(MoseGuest *guest, GError **error)
         json_object_set_int_member(object, "tsc-offset", (gint64)guest->clock.offset);
     if (guest->clock.known)
         json_object_set_int_member(object, "late-ns", guest->clock.late_ns);
+    if (guest->far)
+        json_object_set_object_member(object, "far", mose_far_to_json(guest->far));
     text = mose_json_text(object, TRUE);
     return mose_guest_dir_write(path, text, error);
 }
@@ -130,6 +132,7 @@ mose_guest_free(MoseGuest *guest)
     g_free(guest->machine_type);
     g_free(guest->boot_id);
     mose_spec_free(guest->spec);
+    mose_far_free(guest->far);
     g_clear_pointer(&guest->timeline, json_array_unref);
     g_free(guest);
 }
@@ -201,7 +204,7 @@ is_free(const MoseGuest *guest, GError **error)
     /* A process of another pid namespace is not found, but it listens. */
     listener = monitor ? mose_unix_connect(monitor, NULL) : MOSE_FD_NONE;
     /* What was under way when the host went down is over. */
-    if (process || listener >= 0 ||
+    if (process || listener >= 0 || (old && mose_guest_is_away(old)) ||
         (old && strcmp(old->boot_id, guest->boot_id) == 0 && is_under_way(guest))) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "there is a guest %s already; see `mose status %s`", guest->name,
@@ -259,6 +262,12 @@ mose_guest_pidfile(const MoseGuest *guest, guint generation)
     return g_strdup_printf("%s/pid.%u", guest->dir, generation);
 }
 
+gboolean
+mose_guest_is_away(const MoseGuest *guest)
+{
+    return guest->far && guest->far->away;
+}
+
 MoseProcess *
 mose_guest_process(const MoseGuest *guest, GError **error)
 {
@@ -267,6 +276,12 @@ mose_guest_process(const MoseGuest *guest, GError **error)
     g_autofree char *said = NULL;
     MoseProcess *process;
 
+    if (mose_guest_is_away(guest)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_AWAY,
+                    "guest %s is on %s; `mose virtualize %s` brings it home",
+                    guest->name, mose_far_label(guest->far), guest->name);
+        return NULL;
+    }
     if (strcmp(boot_id, guest->boot_id) != 0) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_ENDED,
                     "guest %s ended with an earlier boot of this host", guest->name);
@@ -298,6 +313,6 @@ mose_guest_note(MoseGuest *guest, const char *event, JsonObject *details)
     json_object_set_int_member(object, "time-us", g_get_real_time());
     json_object_set_string_member(object, "event", event);
     json_array_add_object_element(guest->timeline, object);
-    if (json_array_get_length(guest->timeline) > MAX_TIMELINE)
+    if (json_array_get_length(guest->timeline) > MOSE_GUEST_MAX_TIMELINE)
         json_array_remove_element(guest->timeline, 1); /* the start stays */
 }

@@ -22,6 +22,7 @@
 #include "qemu/qmp.h"
 #include "qemu/spec.h"
 #include "guest/clock.h"
+#include "guest/far.h"
 #include "util/process.h"
 
 typedef struct {
@@ -38,6 +39,7 @@ typedef struct {
     guint64 start_time;
     char *boot_id;
     MoseClockLine clock;
+    MoseFar *far;        /* the other host, once it has moved from one to the other */
     JsonArray *timeline; /* objects {"time-us", "event", ...}, oldest first */
 } MoseGuest;
 
@@ -47,6 +49,9 @@ char *mose_runtime_dir(GError **error);
 
 /* The same without making it; where it is missing there are no guests. */
 char *mose_runtime_dir_look(GError **error);
+
+/* A guest that is switched all day keeps its last events only. */
+#define MOSE_GUEST_MAX_TIMELINE 500
 
 /* Names: letters, digits, '.', '_', '-', not first; at most 64 bytes. */
 gboolean mose_guest_name_valid(const char *name, GError **error);
@@ -86,7 +91,11 @@ char *mose_guest_monitor(const MoseGuest *guest, int monitor, guint generation);
 char *mose_guest_log(const MoseGuest *guest, guint generation);
 char *mose_guest_pidfile(const MoseGuest *guest, guint generation);
 
-/* The process that the guest is in; ENDED, with its last words, when it is gone. */
+/* Whether the guest is on another host. */
+gboolean mose_guest_is_away(const MoseGuest *guest);
+
+/* The process that the guest is in; ENDED, with its last words, when it is gone; AWAY
+ * when it is on another host. */
 MoseProcess *mose_guest_process(const MoseGuest *guest, GError **error);
 
 /* Connect to monitor @monitor of the process the guest is in. */

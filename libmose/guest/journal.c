@@ -11,6 +11,7 @@
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/process.h"
 
 struct MoseJournal {
     MoseFd fd;
@@ -19,8 +20,10 @@ struct MoseJournal {
     MoseJournalEntry entry;
 };
 
-static const char *const phase_names[MOSE_N_PHASES] = { "start", "prepare", "move",
-                                                        "commit" };
+static const char *const phase_names[MOSE_N_PHASES] = { "start", "take",  "prepare",
+                                                        "move",  "doubt", "commit" };
+
+static const char *const role_names[MOSE_N_ROLES] = { "both", "giver", "taker" };
 
 static const char *const writes_names[MOSE_N_WRITES_STATES] = { "none", "planned",
                                                                 "done" };
@@ -41,7 +44,8 @@ static char *
 entry_line(const MoseJournalEntry *entry)
 {
     g_autoptr(JsonObject) object = mose_json_object(
-        "phase", "s", phase_names[entry->phase], "generation", "i",
+        "phase", "s", phase_names[entry->phase], "role", "s", role_names[entry->role],
+        "since-us", "i", mose_boottime_us(), "generation", "i",
         (gint64)entry->generation, "source", "i", (gint64)entry->source, "side", "s",
         mose_side_name(entry->side), "was-running", "b", entry->was_running, "writes",
         "s", writes_names[entry->writes], "time-us", "i", g_get_real_time(), NULL);
@@ -164,14 +168,18 @@ read_entry(const char *line, const char *path, MoseJournalEntry *ret, GError **e
     ret->writes =
         index_of(mose_json_string(object, "writes", writes_names[MOSE_WRITES_NONE]),
                  writes_names, MOSE_N_WRITES_STATES);
-    if (ret->phase == MOSE_N_PHASES || ret->writes == MOSE_N_WRITES_STATES ||
+    ret->role = index_of(mose_json_string(object, "role", role_names[MOSE_ROLE_BOTH]),
+                         role_names, MOSE_N_ROLES);
+    if (ret->phase == MOSE_N_PHASES || ret->role == MOSE_N_ROLES ||
+        ret->writes == MOSE_N_WRITES_STATES ||
         !mose_side_from_name(mose_json_string(object, "side", NULL), &ret->side)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                    "%s: no phase, side or writes in '%s'", path, line);
+                    "%s: no phase, role, side or writes in '%s'", path, line);
         return FALSE;
     }
     ret->generation = mose_json_int(object, "generation", 0);
     ret->source = mose_json_int(object, "source", 0);
+    ret->since_us = mose_json_int(object, "since-us", 0);
     ret->was_running = mose_json_bool(object, "was-running", TRUE);
     return TRUE;
 }

@@ -18,13 +18,24 @@
 /* Each phase says who may be ended when MOSE dies in it. */
 typedef enum {
     MOSE_PHASE_START, /* the guest's first process; it may be ended, and no guest be */
+    MOSE_PHASE_TAKE,  /* a guest comes from another host; the process may be ended */
     MOSE_PHASE_PREPARE, /* source runs; the destination may be ended */
     MOSE_PHASE_MOVE,    /* source stops at the end; the destination may be ended */
+    MOSE_PHASE_DOUBT,   /* another host was told to run it, and has not answered yet:
+                           neither may the source run nor be ended */
     MOSE_PHASE_COMMIT,  /* the guest is the destination's; the source must be ended */
     MOSE_N_PHASES,
 } MosePhase;
 
 const char *mose_phase_name(MosePhase phase);
+
+/* Which of the two processes of a switch are on this host. */
+typedef enum {
+    MOSE_ROLE_BOTH,
+    MOSE_ROLE_GIVER, /* the source */
+    MOSE_ROLE_TAKER, /* the destination */
+    MOSE_N_ROLES,
+} MoseRole;
 
 /* What has become of the guest's memory (writes.h). */
 typedef enum {
@@ -41,6 +52,8 @@ typedef struct {
     MoseSide side;        /* the destination's */
     gboolean was_running; /* the guest is to run afterwards */
     MoseWritesState writes;
+    MoseRole role;
+    gint64 since_us; /* when it was written: CLOCK_BOOTTIME */
 } MoseJournalEntry;
 
 typedef struct MoseJournal MoseJournal;

@@ -192,7 +192,7 @@ mose_launch(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
     g_autofree char *pidfile = mose_guest_pidfile(guest, what->generation);
     MoseCommandFor command = { .side = what->side,
                                .generation = what->generation,
-                               .incoming = what->source != NULL,
+                               .incoming = what->incoming || what->source != NULL,
                                .pidfile = pidfile,
                                .machine_type = guest->machine_type,
                                .ioapic_as_is = what->ioapic_as_is };

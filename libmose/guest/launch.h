@@ -21,9 +21,10 @@ typedef struct {
     MoseSide side;
     guint generation;
     int ram_fd;                /* its memfd; stays the caller's; -1: private memory */
-    const MoseProcess *source; /* to take descriptors from; NULL for a first start */
+    const MoseProcess *source; /* to take descriptors from; NULL: there is none here */
     int interrupt_fd;          /* of MoseSwitchOptions; 0: none */
     gboolean ioapic_as_is;     /* of MoseCommandFor */
+    gboolean incoming; /* wait for a migration; so it does where there is a source */
 } MoseLaunchFor;
 
 /*

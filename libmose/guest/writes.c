@@ -130,14 +130,10 @@ record_path(const MoseGuest *guest, guint generation)
     return g_strdup_printf("%s/writes.%u", guest->dir, generation);
 }
 
-gboolean
-mose_writes_save(const MoseWrites *writes, const MoseGuest *guest, guint generation,
-                 GError **error)
+JsonObject *
+mose_writes_to_json(const MoseWrites *writes)
 {
-    g_autofree char *path = record_path(guest, generation);
     JsonArray *list = json_array_new();
-    g_autoptr(JsonObject) object = mose_json_object("writes", "a", list, NULL);
-    g_autofree char *text = NULL;
 
     for (guint i = 0; i < writes->list->len; i++) {
         const Write *write = write_at(writes, i);
@@ -149,7 +145,17 @@ mose_writes_save(const MoseWrites *writes, const MoseGuest *guest, guint generat
             list, mose_json_object("address", "i", (gint64)write->address, "before",
                                    "s", before, "after", "s", after, NULL));
     }
-    text = mose_json_text(object, FALSE);
+    return mose_json_object("writes", "a", list, NULL);
+}
+
+gboolean
+mose_writes_save(const MoseWrites *writes, const MoseGuest *guest, guint generation,
+                 GError **error)
+{
+    g_autofree char *path = record_path(guest, generation);
+    g_autoptr(JsonObject) object = mose_writes_to_json(writes);
+    g_autofree char *text = mose_json_text(object, FALSE);
+
     return mose_guest_dir_write(path, text, error);
 }
 
@@ -168,25 +174,29 @@ add_from_json(MoseWrites *writes, JsonObject *object)
 }
 
 MoseWrites *
+mose_writes_from_json(JsonObject *object, const char *where, GError **error)
+{
+    g_autoptr(MoseWrites) writes = mose_writes_new();
+    JsonArray *list = mose_json_array(object, "writes");
+
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        if (add_from_json(writes, mose_json_element(list, i)))
+            continue;
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "%s: write %u makes no sense", where, i);
+        return NULL;
+    }
+    return g_steal_pointer(&writes);
+}
+
+MoseWrites *
 mose_writes_load(const MoseGuest *guest, guint generation, GError **error)
 {
     g_autofree char *path = record_path(guest, generation);
     g_autofree char *text = mose_guest_dir_read(path, error);
     g_autoptr(JsonObject) object = text ? mose_json_parse(text, -1, path, error) : NULL;
-    g_autoptr(MoseWrites) writes = mose_writes_new();
-    JsonArray *list;
 
-    if (!object)
-        return NULL;
-    list = mose_json_array(object, "writes");
-    for (guint i = 0; list && i < json_array_get_length(list); i++) {
-        if (add_from_json(writes, mose_json_element(list, i)))
-            continue;
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                    "%s: write %u makes no sense", path, i);
-        return NULL;
-    }
-    return g_steal_pointer(&writes);
+    return object ? mose_writes_from_json(object, path, error) : NULL;
 }
 
 void

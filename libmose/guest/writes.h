@@ -39,6 +39,12 @@ void mose_writes_show(const MoseWrites *writes, guint64 address, void *bytes,
 gboolean mose_writes_do(const MoseWrites *writes, MoseRam *ram, GError **error);
 gboolean mose_writes_undo(const MoseWrites *writes, MoseRam *ram, GError **error);
 
+/* To and from the words of another host; INVALID, naming @where, if it makes no sense.
+ */
+JsonObject *mose_writes_to_json(const MoseWrites *writes);
+MoseWrites *mose_writes_from_json(JsonObject *object, const char *where,
+                                  GError **error);
+
 /* The record of @generation: written whole, read (INVALID if it makes no sense), and
  * taken away. */
 gboolean mose_writes_save(const MoseWrites *writes, const MoseGuest *guest,

@@ -37,15 +37,16 @@ guint64 mose_ram_available(void);
 typedef struct MoseRam MoseRam;
 
 /*
- * Map @fd (which stays the caller's) for reading, and keep it for writing, laid out as the QEMU behind
+ * Map @fd (which stays the caller's) for reading, and keep it for writing, laid out as
+ * the QEMU behind
  * @qmp says (HMP `info mtree -f`, the first flat view of the memory address
  * space).
  */
 MoseRam *mose_ram_map(int fd, MoseQmp *qmp, GError **error);
 
 /*
- * The same of private memory: read and written through /proc/PID/mem of the @process behind @qmp,
- * at the addresses it tells (HMP `gpa2hva`). Needs the right to trace it
+ * The same of private memory: read and written through /proc/PID/mem of the @process
+ * behind @qmp, at the addresses it tells (HMP `gpa2hva`). Needs the right to trace it
  * (ptrace(2), PTRACE_MODE_ATTACH_FSCREDS).
  */
 MoseRam *mose_ram_attach(const MoseProcess *process, MoseQmp *qmp, GError **error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "qemu/cpu-table.h"
+#include "switch/resume.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -276,6 +277,11 @@ read_blockers(MoseQmp *qmp, GPtrArray *blocked, GError **error)
         if (JSON_NODE_HOLDS_VALUE(reason) && json_node_get_string(reason))
             g_ptr_array_add(blocked, json_node_dup_string(reason));
     }
+    if (mose_source_hangs(qmp))
+        g_ptr_array_add(
+            blocked, g_strdup("an earlier copy through several channels broke off, and "
+                              "this QEMU's migration thread hangs since then (a fault "
+                              "of QEMU's); the guest has to be started anew"));
     return state != NULL;
 }
 

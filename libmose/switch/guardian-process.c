@@ -28,11 +28,15 @@
 /* A QEMU that hangs for a while (in its storage, say) answers later. */
 #define RECOVER_TRIES 5
 #define RECOVER_WAIT_MS 1000
+/* A guest that another host may have is asked for until that host answers. */
+#define DOUBT_WAIT_MS 5000
 /* Looks at the guest while a switch lasts, and how many of them may find it still.
  * The command's own limits end its waits before (move.h). */
 #define LOOK_MS 1000
 #define LOOK_LIMIT_MS 500
 #define MAX_STILL 10
+/* A command in doubt asks the other host, which takes longer (move-far.c, doubt.c). */
+#define MAX_STILL_IN_DOUBT 90
 
 /* The descriptors that a guardian keeps. */
 enum { COMMAND_FD = 3, DONE_FD, HELD_FD, N_FDS };
@@ -90,6 +94,17 @@ open_guest(const char *name)
     return NULL;
 }
 
+/* Whether another host was told to run the guest, and nobody knows yet if it does. */
+static gboolean
+is_in_doubt(const char *name)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+    MoseJournalEntry entry;
+
+    return guest && mose_journal_read(guest->dir, &entry, NULL) &&
+           entry.phase == MOSE_PHASE_DOUBT;
+}
+
 /* FALSE: it may be tried again. Nobody is kept from the guest between two tries. */
 static gboolean
 recover(const char *name)
@@ -105,6 +120,25 @@ recover(const char *name)
     path = g_build_filename(guest->dir, "guardian.log", NULL);
     mose_guest_dir_write(path, error->message, NULL);
     return FALSE;
+}
+
+/* Try for a while; where the other host has to answer first, for as long as it takes.
+ */
+static void
+recover_at_last(const char *name)
+{
+    for (int tries = 0; tries < RECOVER_TRIES;) {
+        gboolean done = recover(name);
+
+        if (is_in_doubt(name)) {
+            poll(NULL, 0, DOUBT_WAIT_MS);
+            continue;
+        }
+        if (done)
+            return;
+        tries++;
+        poll(NULL, 0, RECOVER_WAIT_MS);
+    }
 }
 
 /* --- while it lives --- */
@@ -151,7 +185,7 @@ static void
 look(Guard *guard)
 {
     guard->still = is_still(guard->name) ? guard->still + 1 : 0;
-    if (guard->still >= MAX_STILL)
+    if (guard->still >= (is_in_doubt(guard->name) ? MAX_STILL_IN_DOUBT : MAX_STILL))
         pidfd_send_signal(COMMAND_FD, SIGKILL, NULL, 0);
 }
 
@@ -215,7 +249,6 @@ mose_guardian_main(const MoseGuest *guest, int command, int done, int held)
     if (process > 0)
         mose_cgroup_join(getpid(), process);
     if (wait_for_command(&guard))
-        for (int i = 0; i < RECOVER_TRIES && !recover(guard.name); i++)
-            poll(NULL, 0, RECOVER_WAIT_MS);
+        recover_at_last(guard.name);
     _exit(0);
 }

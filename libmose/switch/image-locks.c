@@ -2,11 +2,15 @@
 /* Who else has locked a guest's images; see image-locks.h. */
 #include "switch/image-locks.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "util/error.h"
+#include "util/fd.h"
 
-enum { PERM_BASE = 100, SHARED_BASE = 200, N_PERMS = 5 };
+/* WRITE: bit 1 of QEMU's permissions (include/block/block-common.h:BLK_PERM_WRITE). */
+enum { PERM_BASE = 100, SHARED_BASE = 200, N_PERMS = 5, WRITE = 1 };
 
 /* How many locks there are on each byte that QEMU uses. */
 typedef struct {
@@ -156,6 +160,46 @@ is_in_the_way(const Image *own, const Image *all)
         if ((own->shared[n] && all->perm[n] > own->perm[n]) ||
             (own->perm[n] && all->shared[n] > own->shared[n]))
             return TRUE;
+    return FALSE;
+}
+
+GPtrArray *
+mose_image_locks_written(const MoseProcess *source)
+{
+    g_autoptr(GPtrArray) own = own_locks(source);
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < own->len; i++) {
+        const Image *image = own->pdata[i];
+
+        if (image->perm[WRITE] > 0)
+            g_ptr_array_add(paths, g_strdup(image->path));
+    }
+    return paths;
+}
+
+gboolean
+mose_image_locks_see(const char *path, GError **error)
+{
+    g_auto(MoseFd) fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct flock lock = { .l_type = F_WRLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = PERM_BASE + WRITE,
+                          .l_len = 1 };
+
+    if (fd < 0) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "there is no %s here (%s); where it has another name use --map",
+                    path, g_strerror(errno));
+        return FALSE;
+    }
+    if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+                "the lock that the guest's QEMU has on its image %s is not seen here: "
+                "it is another file, or storage without locks, and nothing would keep "
+                "two hosts from writing it",
+                path);
     return FALSE;
 }
 

@@ -13,6 +13,15 @@
 
 #include "util/process.h"
 
+/* Paths of the images that @source has locked for writing. Free with
+ * g_ptr_array_unref(). */
+GPtrArray *mose_image_locks_written(const MoseProcess *source);
+
+/* That somebody, on whatever host, has locked the image @path as a QEMU that writes it
+ * does. REFUSED: nobody has, so it is another file, or its storage has no locks;
+ * NOT_FOUND. */
+gboolean mose_image_locks_see(const char *path, GError **error);
+
 /* REFUSED, naming the image, where another holds a lock that does not go with those of
  * @source. What the kernel does not tell is no reason. */
 gboolean mose_image_locks_check(const MoseProcess *source, GError **error);

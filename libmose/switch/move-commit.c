@@ -218,13 +218,21 @@ wait_until_due(MoseMove *move)
 }
 
 gboolean
-mose_move_commit(MoseMove *move, GError **error)
+mose_move_stand_still(MoseMove *move, GError **error)
 {
     if (!source_stands_still(move, error))
         return FALSE;
     if (move->copy)
         mose_move_note_copied(move);
-    if (!freeze_source(move, error) ||
+    return freeze_source(move, error);
+}
+
+gboolean
+mose_move_commit(MoseMove *move, GError **error)
+{
+    if (move->far)
+        return mose_move_far_commit(move, error);
+    if (!mose_move_stand_still(move, error) ||
         (!move->early && !mose_move_plan_writes(move, error)))
         return FALSE;
     wait_until_due(move);
@@ -266,6 +274,8 @@ mose_move_settle(MoseMove *move, GError **error)
     g_autoptr(GError) first = g_steal_pointer(&move->late);
     gboolean cut_off;
 
+    if (move->far)
+        return mose_move_far_settle(move, error);
     guest->generation = move->destination->generation;
     guest->side = move->options->side;
     guest->pid = move->destination->process->pid;
@@ -379,6 +389,10 @@ mose_move_undo(MoseMove *move, GError **error)
         g_clear_pointer(&move->guardian, mose_guardian_leave);
         return;
     }
+    /* It was not told to commit, and the guest need not wait until it has heard this.
+     */
+    if (move->far)
+        mose_move_far_abort(move);
     if (move->destination)
         mose_launch_abort(move->guest, move->destination);
     if (move->journal && !mose_journal_end(move->guest->dir, &trouble))

@@ -74,8 +74,8 @@ static gboolean
 set_parameters(MoseMove *move, MoseQmp *qmp, GError **error)
 {
     JsonObject *parameters = mose_json_object(
-        "max-bandwidth", "i", (gint64)0, "downtime-limit", "i",
-        (gint64)(move->copy ? mose_move_first_downtime_ms(move) : ANY_DOWNTIME_MS),
+        "max-bandwidth", "i", (gint64)move->options->bytes_per_second, "downtime-limit",
+        "i", (gint64)(move->copy ? mose_move_first_downtime_ms(move) : ANY_DOWNTIME_MS),
         NULL);
 
     if (by_name(move))
@@ -148,12 +148,15 @@ static gboolean
 connect_pairs(MoseMove *move, GError **error)
 {
     g_auto(MoseFd) source = give_socket(move->source_qmp, error);
-    g_auto(MoseFd) destination =
-        source < 0 ? MOSE_FD_NONE : give_socket(move->destination->qmp, error);
+    g_auto(MoseFd) destination = source < 0 ? MOSE_FD_NONE
+                                 : move->far
+                                     ? mose_move_far_stream(move, error)
+                                     : give_socket(move->destination->qmp, error);
 
     return destination >= 0 && start_relay(move, &source, &destination, error) &&
-           mose_qmp_run(move->destination->qmp, "migrate-incoming",
-                        mose_json_object("uri", "s", "fd:mose", NULL), error);
+           (move->far ||
+            mose_qmp_run(move->destination->qmp, "migrate-incoming",
+                         mose_json_object("uri", "s", "fd:mose", NULL), error));
 }
 
 /* --- sockets with names --- */

@@ -59,7 +59,10 @@ mose_move_disks(MoseMove *move, GError **error)
 
     if (options->side == MOSE_SIDE_VIRTUALIZER)
         return commit(move, error);
-    return options->disks == MOSE_DISKS_SHARED ||
-           mose_disks_overlay(move->guest, move->destination->generation,
+    if (options->disks == MOSE_DISKS_SHARED)
+        return TRUE;
+    if (move->far)
+        return mose_move_far_overlay(move, error);
+    return mose_disks_overlay(move->guest, move->destination->generation,
                               move->destination->qmp, options->overlay_dir, error);
 }

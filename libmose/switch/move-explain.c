@@ -39,8 +39,12 @@ explain_destination(MoseMove *move, const GError *relay, GError **error)
     g_autofree char *said = NULL;
 
     /* One that exits says why before its socket closes. */
-    mose_process_wait(move->destination->process, LAST_WORDS_MS);
-    said = mose_log_said(move->destination->log);
+    if (move->far) {
+        said = mose_move_far_said(move);
+    } else {
+        mose_process_wait(move->destination->process, LAST_WORDS_MS);
+        said = mose_log_said(move->destination->log);
+    }
     if (*said) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the destination did not load the guest; it said: %s", said);

@@ -5,7 +5,6 @@
 
 #include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "switch/image-locks.h"
 #include "switch/resume.h"
@@ -14,10 +13,6 @@
 #include "util/json.h"
 #include "util/unix-socket.h"
 
-/* Channels for memory by copy: one fills a processor on either side. */
-#define MIN_CHANNELS 2
-#define GOOD_CHANNELS 4
-
 MoseMove *
 mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
 {
@@ -25,6 +20,7 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
 
     move->guest = guest;
     move->options = options;
+    move->far = options->far;
     move->ram_fd = MOSE_FD_NONE;
     g_mutex_init(&move->stop_lock);
     g_cond_init(&move->stop_cond);
@@ -60,6 +56,7 @@ mose_move_free(MoseMove *move)
     mose_qmp_free(move->source_qmp);
     mose_process_free(move->source);
     g_clear_pointer(&move->changed, g_ptr_array_unref);
+    g_clear_pointer(&move->images, g_ptr_array_unref);
     g_mutex_clear(&move->stop_lock);
     g_cond_clear(&move->stop_cond);
     g_clear_error(&move->late);
@@ -97,8 +94,12 @@ static gboolean
 choose_way(MoseMove *move, GError **error)
 {
     const MoseSwitchOptions *options = move->options;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
+    if (options->way == MOSE_WAY_IN_PLACE && move->far) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "to another host memory can only be copied; leave --in-place out");
+        return FALSE;
+    }
     if (options->way == MOSE_WAY_IN_PLACE && move->guest->spec->ram_private) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s has private memory (--ram-private), which can only be "
@@ -106,7 +107,14 @@ choose_way(MoseMove *move, GError **error)
                     move->guest->name);
         return FALSE;
     }
-    move->copy = options->way == MOSE_WAY_COPY || move->guest->spec->ram_private;
+    if (options->channels > 1 && move->far) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_INVALID,
+            "to another host all goes through one channel; leave --channels out");
+        return FALSE;
+    }
+    move->copy =
+        options->way == MOSE_WAY_COPY || move->guest->spec->ram_private || move->far;
     if (!move->copy &&
         (options->channels || options->max_downtime_ms || options->overcommit)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
@@ -115,10 +123,12 @@ choose_way(MoseMove *move, GError **error)
                     move->guest->name);
         return FALSE;
     }
-    move->channels = options->channels ? options->channels
-                                       : CLAMP(processors, MIN_CHANNELS, GOOD_CHANNELS);
+    /* More of them are faster, but where one breaks in an unlucky moment QEMU can
+     * migrate no more (resume.h:mose_source_hangs): for those who ask for it. */
+    move->channels = options->channels ? options->channels : 1;
     /* QEMU's own sockets have short names. */
-    if (strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
+    if (move->far ||
+        strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
         move->channels = 1;
     return TRUE;
 }
@@ -169,6 +179,11 @@ mose_move_begin(MoseMove *move, GError **error)
                                .source = guest->generation,
                                .side = move->options->side };
 
+    if (move->far) {
+        mose_far_replace(&guest->far, move->options->far_record);
+        guest->far->boot_id = g_strdup(move->far->boot_id);
+        entry.role = MOSE_ROLE_GIVER;
+    }
     if (!choose_way(move, error) || !open_source(move, error) ||
         !mose_image_locks_check(move->source, error))
         return FALSE;
@@ -199,6 +214,8 @@ mose_move_launch(MoseMove *move, GError **error)
     };
     g_auto(MoseFd) memory = MOSE_FD_NONE;
 
+    if (move->far)
+        return mose_move_far_launch(move, error);
     if (move->copy && spec->ram_private && !move->options->overcommit &&
         !mose_ram_has_room(spec->ram_size, error))
         return FALSE;

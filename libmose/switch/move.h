@@ -12,6 +12,7 @@
 #include "guest/launch.h"
 #include "guest/writes.h"
 #include "stream/relay.h"
+#include "switch/far-end.h"
 #include "switch/switch.h"
 
 /* Time limit of each QMP command of a switch, */
@@ -24,6 +25,10 @@
 typedef struct {
     MoseGuest *guest; /* borrowed, locked */
     const MoseSwitchOptions *options;
+
+    MoseFarEnd *far;     /* options->far: the destination is on that host; NULL: here */
+    gint64 far_clock_us; /* its CLOCK_MONOTONIC minus ours */
+    GPtrArray *images;   /* paths of those that the source has locked for writing */
 
     MoseProcess *source;
     MoseQmp *source_qmp;
@@ -118,10 +123,21 @@ gint64 mose_move_event_us(const MoseQmpEvent *event);
 gboolean mose_move_plan_writes(MoseMove *move, GError **error);
 gboolean mose_move_do_writes(MoseMove *move, GError **error);
 gboolean mose_move_undo_writes(MoseMove *move, GError **error);
+/* Both stand still, and nobody can let the source run. */
+gboolean mose_move_stand_still(MoseMove *move, GError **error);
 /* Give the guest to the destination, and end the source. */
 gboolean mose_move_commit(MoseMove *move, GError **error);
 /* Sockets, ports, records. */
 gboolean mose_move_settle(MoseMove *move, GError **error);
+/* The same steps where the destination is on another host (move-far.c): only what this
+ * one does of them. */
+gboolean mose_move_far_launch(MoseMove *move, GError **error);
+int mose_move_far_stream(MoseMove *move, GError **error);
+gboolean mose_move_far_overlay(MoseMove *move, GError **error);
+char *mose_move_far_said(MoseMove *move);
+gboolean mose_move_far_commit(MoseMove *move, GError **error);
+gboolean mose_move_far_settle(MoseMove *move, GError **error);
+void mose_move_far_abort(MoseMove *move);
 /* Back to the source; what goes wrong is added to @error. Where it is uncertain who
  * has the guest, all is left to the guardian. */
 void mose_move_undo(MoseMove *move, GError **error);

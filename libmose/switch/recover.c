@@ -6,6 +6,7 @@
 
 #include "qemu/command.h"
 #include "switch/debug.h"
+#include "switch/doubt.h"
 #include "guest/disks.h"
 #include "guest/generation.h"
 #include "guest/guest-dir.h"
@@ -162,6 +163,8 @@ take_back(MoseGuest *guest, const MoseJournalEntry *entry,
 static void
 take_over(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *process)
 {
+    if (entry->role == MOSE_ROLE_TAKER && guest->far)
+        guest->far->away = FALSE;
     guest->generation = entry->generation;
     guest->side = entry->side;
     guest->pid = process ? process->pid : 0;
@@ -215,6 +218,8 @@ finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
     /* The source stands still after its migration: it can wait for its end until
      * it is certain that the destination runs. */
     if (entry->was_running && !run_destination(qmp, &refused, error)) {
+        if (refused && entry->role == MOSE_ROLE_TAKER)
+            return mose_doubt_refuse(guest, entry, error);
         if (!refused || old == entry->generation || !source)
             return FALSE;
         g_clear_error(error);
@@ -271,7 +276,7 @@ note_end(MoseGuest *guest, GError **error)
     g_autofree char *log = NULL;
     g_autofree char *said = NULL;
 
-    if (process || strcmp(last_event(guest), "ended") == 0)
+    if (process || mose_guest_is_away(guest) || strcmp(last_event(guest), "ended") == 0)
         return TRUE;
     log = mose_guest_log(guest, guest->generation);
     said = mose_log_said(log);
@@ -280,6 +285,38 @@ note_end(MoseGuest *guest, GError **error)
                                      "s", *said ? said : "its QEMU said nothing",
                                      NULL));
     return mose_guest_save(guest, error);
+}
+
+/* The other host was told to run the guest, and this one's MOSE died before it had an
+ * answer, or after it. */
+static gboolean
+recover_given(MoseGuest *guest, const MoseJournalEntry *entry, MoseRecovered *ret,
+              GError **error)
+{
+    gboolean taken = entry->phase == MOSE_PHASE_COMMIT;
+
+    if (!taken && !mose_doubt_recover(guest, entry->since_us, entry->was_running,
+                                      &taken, error)) {
+        g_prefix_error(error,
+                       "whether %s has guest %s is not known; it is kept still here "
+                       "until it is: ",
+                       mose_far_label(guest->far), guest->name);
+        return FALSE;
+    }
+    mose_guest_note(guest, taken ? "finished-after-death" : "undone-after-death",
+                    mose_json_object("phase", "s", mose_phase_name(entry->phase),
+                                     "side", "s", mose_side_name(entry->side), NULL));
+    *ret = taken ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
+    if (!taken)
+        return undo(guest, entry, error) && mose_guest_save(guest, error) &&
+               mose_journal_end(guest->dir, error);
+    if (!mose_doubt_give(guest, entry->side, error))
+        return FALSE;
+    if (!mose_guest_is_away(guest))
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "guest %s has gone back to %s", guest->name,
+                    mose_far_label(guest->far));
+    return mose_guest_is_away(guest);
 }
 
 gboolean
@@ -302,11 +339,18 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     }
     if (entry.phase == MOSE_PHASE_START)
         return unstart(guest, &entry, error);
+    if (entry.phase == MOSE_PHASE_TAKE)
+        return mose_doubt_untake(guest, &entry, error);
+    if (entry.role == MOSE_ROLE_GIVER && entry.phase >= MOSE_PHASE_DOUBT)
+        return recover_given(guest, &entry, ret, error);
     guest->generations = MAX(guest->generations, entry.generation);
     committed = entry.phase == MOSE_PHASE_COMMIT || runs_early(guest, &entry);
-    if (!(committed ? finish(guest, &entry, error) : undo(guest, &entry, error))) {
-        g_prefix_error(error, "cannot %s the switch of guest %s that was interrupted: ",
-                       committed ? "finish" : "undo", guest->name);
+    if (!(committed ? finish(guest, &entry, &cause) : undo(guest, &entry, &cause))) {
+        if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+            g_prefix_error(&cause,
+                           "cannot %s the switch of guest %s that was interrupted: ",
+                           committed ? "finish" : "undo", guest->name);
+        g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
     /* What was committed is undone where the destination refused to run. */
@@ -315,6 +359,9 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
                     mose_json_object("phase", "s", mose_phase_name(entry.phase), "side",
                                      "s", mose_side_name(guest->side), NULL));
     *ret = finished ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
+    /* The host that it came from may wait for a word. */
+    if (finished && entry.role == MOSE_ROLE_TAKER)
+        mose_doubt_tell(guest, MOSE_DOUBT_TAKEN);
     return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error) &&
            note_end(guest, error);
 }

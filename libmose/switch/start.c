@@ -16,8 +16,6 @@
 #include "util/fd.h"
 #include "util/json.h"
 
-#define STOP_TIMEOUT_MS 2000
-
 const char *
 mose_choose_accel(char **ret_reason)
 {
@@ -214,44 +212,4 @@ mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
     spec->ram_private = options->ram_private;
     guest->spec = g_steal_pointer(&owned);
     return start(guest, options, error) ? g_steal_pointer(&guest) : NULL;
-}
-
-/* The sockets that the guest's last process was reached by. */
-static void
-remove_sockets(const MoseGuest *guest)
-{
-    MoseCommandFor what = { guest->side, guest->generation, TRUE, "", NULL };
-    g_autoptr(MoseCommandLine) line = mose_command_build(guest->spec, &what, NULL);
-
-    for (guint i = 0; line && i < line->renames->len; i++)
-        unlink(((const MoseRename *)line->renames->pdata[i])->wanted);
-}
-
-gboolean
-mose_stop(MoseGuest *guest, GError **error)
-{
-    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
-    g_autoptr(MoseQmp) qmp = NULL;
-
-    if (process) {
-        mose_process_thaw(process);
-        /* `quit` lets QEMU write what its disks' caches hold. */
-        qmp = mose_guest_connect(guest, MOSE_MONITOR_SWITCH, NULL);
-        if (qmp)
-            mose_qmp_run(qmp, "quit", NULL, NULL);
-        if ((!qmp || !mose_process_wait(process, STOP_TIMEOUT_MS)) &&
-            !mose_process_kill(process)) {
-            g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "pid %d does not end",
-                        (int)process->pid);
-            return FALSE;
-        }
-    }
-    /* Of a switch that could not be recovered. */
-    for (guint i = guest->generation; i <= guest->generations; i++) {
-        if (!mose_end_generation(guest, i, error))
-            return FALSE;
-        mose_launch_forget_files(guest, i);
-    }
-    remove_sockets(guest);
-    return mose_guest_remove(guest, error);
 }

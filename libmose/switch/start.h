@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The beginning and the end of a guest's life. */
+/* The beginning of a guest's life. */
 #pragma once
 
 #include "guest/guest.h"
@@ -21,9 +21,6 @@ typedef struct {
  */
 MoseGuest *mose_start(const char *name, MoseSpec *spec, const MoseStartOptions *options,
                       char **ret_reason, GError **error);
-
-/* End the guest: its process is killed, its directory removed. */
-gboolean mose_stop(MoseGuest *guest, GError **error);
 
 /* Which accelerator "auto" takes on this host, and why. */
 const char *mose_choose_accel(char **ret_reason);

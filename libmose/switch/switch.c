@@ -103,6 +103,39 @@ mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side)
     return object;
 }
 
+void
+mose_switch_report_read(JsonObject *object, MoseSwitchReport *ret)
+{
+    JsonArray *rules = object ? mose_json_array(object, "rules") : NULL;
+    JsonObject *copy = object ? mose_json_child(object, "copy") : NULL;
+    const char *to = mose_json_string(object, "accel", "?");
+
+    *ret = (MoseSwitchReport){
+        .from_accel = g_intern_string(mose_json_string(object, "from-accel", "?")),
+        .to_accel = g_intern_string(to),
+        .blackout_us = mose_json_int(object, "blackout-us", 0),
+        .rest_us = mose_json_int(object, "rest-us", 0),
+        .launch_us = mose_json_int(object, "launch-us", 0),
+        .move_us = mose_json_int(object, "move-us", 0),
+        .total_us = mose_json_int(object, "total-us", 0),
+        .stream_bytes = mose_json_int(object, "stream-bytes", 0),
+        .copied = copy != NULL,
+        .copied_bytes = mose_json_int(copy, "bytes", 0),
+        .copy_us = mose_json_int(copy, "copy-us", 0),
+        .rounds = mose_json_int(copy, "rounds", 0),
+        .throttle = mose_json_int(copy, "throttle-percent", 0),
+        .downtime_ms = mose_json_int(copy, "downtime-limit-ms", 0),
+        .rules = g_ptr_array_new(),
+    };
+    for (guint i = 0; rules && i < json_array_get_length(rules); i++) {
+        JsonNode *node = json_array_get_element(rules, i);
+
+        if (json_node_get_value_type(node) == G_TYPE_STRING)
+            g_ptr_array_add(ret->rules,
+                            (gpointer)g_intern_string(json_node_get_string(node)));
+    }
+}
+
 /* Wait a little, in which the guest runs on; FALSE when the user wants no more of it.
  */
 static gboolean
@@ -136,7 +169,8 @@ move_until_commit(MoseGuest *guest, const MoseSwitchOptions *options, GError **e
                            "%u of the guest's overlays went into their images, which "
                            "the emulator writes now, but: ",
                            move->disks_committed);
-        if (again && !move->uncertain && move->disks_committed == 0 &&
+        /* The link's stream can be used once. */
+        if (again && !options->far && !move->uncertain && move->disks_committed == 0 &&
             try < AGAIN_TRIES && pause_before(try, options))
             continue;
         g_propagate_error(error, g_steal_pointer(&cause));
@@ -162,7 +196,7 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
                     guest->name);
         return FALSE;
     }
-    if (guest->side == options->side) {
+    if (guest->side == options->side && !options->far) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s is in the %s already", guest->name,
                     mose_side_name(guest->side));

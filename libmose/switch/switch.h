@@ -15,6 +15,7 @@
 #pragma once
 
 #include "stream/doc.h"
+#include "switch/far-end.h"
 #include "stream/rules/rule.h"
 #include "guest/guest.h"
 
@@ -48,13 +49,18 @@ typedef struct {
 typedef struct {
     MoseSide side; /* where the guest is to go */
     MoseWay way;
-    guint channels; /* by copy: 0: as many as are good here; 1: one, which all goes
-                       through MOSE; more: these for memory, from QEMU to QEMU */
+    guint channels; /* by copy; 0 or 1: one, which all goes through MOSE; more:
+                       so many for memory, from QEMU to QEMU */
     guint max_downtime_ms;   /* by copy: what a guest that writes fast may be kept still
                                 at the end; 0: MOSE_DOWNTIME_MS */
     gboolean overcommit;     /* copy even if the host has less memory */
     MoseDisks disks;         /* of the emulator */
     const char *overlay_dir; /* absolute; NULL: each beside its image */
+    /* The host that the guest is to go to, which has been reached, and what guest->far
+     * becomes; NULL: this one. */
+    MoseFarEnd *far;
+    const MoseFar *far_record;
+    guint64 bytes_per_second; /* of a copy to another host; 0: no limit */
     const char *without_rule; /* leave it, or "a,b", out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
@@ -94,6 +100,9 @@ void mose_switch_report_clear(MoseSwitchReport *report);
 
 /* The report of a switch to @side, as the timeline and `--json` have it. */
 JsonObject *mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side);
+
+/* What another host tells of a switch; @object may be NULL, where it told nothing. */
+void mose_switch_report_read(JsonObject *object, MoseSwitchReport *ret);
 
 /*
  * Switch @guest, which is locked and recovered, to options->side. INVALID when

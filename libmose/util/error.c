@@ -21,6 +21,7 @@ static const char *const code_names[] = {
     [MOSE_ERROR_ENDED] = "ended",
     [MOSE_ERROR_INTERRUPTED] = "interrupted",
     [MOSE_ERROR_AGAIN] = "again",
+    [MOSE_ERROR_AWAY] = "away",
 };
 
 const char *

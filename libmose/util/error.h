@@ -27,6 +27,7 @@ typedef enum {
     MOSE_ERROR_ENDED,       /* the guest has ended with its QEMU */
     MOSE_ERROR_INTERRUPTED, /* the user wants no more of it */
     MOSE_ERROR_AGAIN,       /* not at this moment; a little later it may work */
+    MOSE_ERROR_AWAY,        /* the guest is on another host */
 } MoseErrorCode;
 
 GQuark mose_error_quark(void);

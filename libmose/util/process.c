@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/error.h"
@@ -241,6 +242,15 @@ mose_process_start_time(pid_t pid)
     if (g_strv_length(fields) < 20)
         return 0;
     return g_ascii_strtoull(fields[19], NULL, 10);
+}
+
+gint64
+mose_boottime_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return ts.tv_sec * G_USEC_PER_SEC + ts.tv_nsec / 1000;
 }
 
 char *

@@ -74,6 +74,9 @@ guint64 mose_process_start_time(pid_t pid);
 /* This boot's id (/proc/sys/kernel/random/boot_id). */
 char *mose_boot_id(void);
 
+/* CLOCK_BOOTTIME, microseconds: it goes on while the host sleeps. */
+gint64 mose_boottime_us(void);
+
 /* The last @max bytes of @log beyond @offset, as valid UTF-8 with white space
  * trimmed: what a process said before it ended. Never NULL. */
 char *mose_log_tail(const char *log, goffset offset, gsize max);

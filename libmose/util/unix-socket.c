@@ -65,8 +65,8 @@ mose_unix_listen_for(const char *path, int backlog, GError **error)
     return mose_fd_steal(&fd);
 }
 
-int
-mose_unix_connect(const char *path, GError **error)
+static int
+connect_to(const char *path, int flags, GError **error)
 {
     g_auto(MoseFd) dir = MOSE_FD_NONE;
     g_auto(MoseFd) fd = MOSE_FD_NONE;
@@ -74,7 +74,7 @@ mose_unix_connect(const char *path, GError **error)
 
     if (!address_of(path, &addr, &dir, error))
         return -1;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         if (errno == ECONNREFUSED || errno == ENOENT)
             g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED, "nobody listens at %s",
@@ -84,4 +84,16 @@ mose_unix_connect(const char *path, GError **error)
         return -1;
     }
     return mose_fd_steal(&fd);
+}
+
+int
+mose_unix_connect(const char *path, GError **error)
+{
+    return connect_to(path, 0, error);
+}
+
+int
+mose_unix_connect_at_once(const char *path, GError **error)
+{
+    return connect_to(path, SOCK_NONBLOCK, error);
 }

@@ -16,5 +16,9 @@ int mose_unix_listen_for(const char *path, int backlog, GError **error);
 /* Connect to @path; -1 and @error (CLOSED where nobody listens). */
 int mose_unix_connect(const char *path, GError **error);
 
+/* The same without waiting where others wait to be accepted there (FAILED); the socket
+ * stays non-blocking. */
+int mose_unix_connect_at_once(const char *path, GError **error);
+
 /* The longest path that QEMU itself can bind (sizeof sun_path - 1). */
 #define MOSE_UNIX_PATH_MAX 107

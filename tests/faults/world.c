@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "qemu/command.h"
+#include "switch/resume.h"
 #include "util/json.h"
 
 #define BOOT_SECONDS 120
@@ -148,19 +149,34 @@ world_processes(const World *world, WorldKind kind)
     return found;
 }
 
-static gboolean
-runs(const World *world, guint generation)
+static MoseQmp *
+ask(const World *world, guint generation)
 {
     g_autofree char *path =
         g_strdup_printf("%s/qmp%d.%u", world->dir, MOSE_MONITOR_QUERY, generation);
-    g_autoptr(MoseQmp) qmp = mose_qmp_connect(path, LOOK_TIMEOUT_MS, NULL);
-    g_autoptr(JsonObject) status = NULL;
+    MoseQmp *qmp = mose_qmp_connect(path, LOOK_TIMEOUT_MS, NULL);
 
-    if (!qmp)
-        return FALSE;
-    mose_qmp_set_timeout(qmp, LOOK_TIMEOUT_MS);
-    status = mose_qmp_query(qmp, "query-status", NULL, NULL);
+    if (qmp)
+        mose_qmp_set_timeout(qmp, LOOK_TIMEOUT_MS);
+    return qmp;
+}
+
+static gboolean
+runs(const World *world, guint generation)
+{
+    g_autoptr(MoseQmp) qmp = ask(world, generation);
+    g_autoptr(JsonObject) status =
+        qmp ? mose_qmp_query(qmp, "query-status", NULL, NULL) : NULL;
+
     return mose_json_bool(status, "running", FALSE);
+}
+
+gboolean
+world_hangs(const World *world, guint generation)
+{
+    g_autoptr(MoseQmp) qmp = ask(world, generation);
+
+    return qmp && mose_source_hangs(qmp);
 }
 
 guint

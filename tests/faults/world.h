@@ -47,6 +47,9 @@ GArray *world_processes(const World *world, WorldKind kind);
 /* The generation of the QEMU that runs the guest, by its own word; 0: none does. */
 guint world_running_generation(const World *world);
 
+/* Whether that QEMU can't migrate any more: switch/resume.h:mose_source_hangs(). */
+gboolean world_hangs(const World *world, guint generation);
+
 /* guest.json's, which need not be true in a switch. */
 guint world_known_generation(const World *world);
 

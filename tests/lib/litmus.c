@@ -205,7 +205,7 @@ send_byte(const Litmus *litmus)
 const char *
 litmus_arm(Litmus *litmus)
 {
-    g_auto(MoseFd) fd = litmus->begun ? send_byte(litmus) : -1;
+    g_auto(MoseFd) held G_GNUC_UNUSED = litmus->begun ? send_byte(litmus) : -1;
     g_autofree char *line = must_have_line(litmus, "ARMED ", "END", litmus->seconds);
 
     litmus->begun = TRUE;
@@ -218,7 +218,7 @@ litmus_arm(Litmus *litmus)
 GHashTable *
 litmus_try_check(Litmus *litmus, guint seconds)
 {
-    g_auto(MoseFd) fd = send_byte(litmus);
+    g_auto(MoseFd) held G_GNUC_UNUSED = send_byte(litmus);
     g_autoptr(GHashTable) verdicts =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autofree char *line = wait_line(litmus, "DONE ", "FAULT ", seconds, verdicts);

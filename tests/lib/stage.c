@@ -13,6 +13,7 @@
 #include "guest/generation.h"
 #include "switch/recover.h"
 #include "switch/start.h"
+#include "switch/stop.h"
 #include "util/json.h"
 
 void

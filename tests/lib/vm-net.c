@@ -28,12 +28,23 @@ static gboolean
 enter_namespace(void)
 {
     g_autofree char *map = g_strdup_printf("0 %d 1", (int)geteuid());
+    g_autofree char *group_map = g_strdup_printf("0 %d 1", (int)getegid());
 
     if (geteuid() == 0)
         return unshare(CLONE_NEWNET) == 0;
     return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 &&
            write_file("/proc/self/setgroups", "deny") &&
-           write_file("/proc/self/uid_map", map);
+           write_file("/proc/self/uid_map", map) &&
+           write_file("/proc/self/gid_map", group_map);
+}
+
+gboolean
+vm_net_enter(void)
+{
+    static gboolean entered;
+
+    entered = entered || enter_namespace();
+    return entered;
 }
 
 gboolean
@@ -51,7 +62,7 @@ vm_net_setup(void)
 {
     if (access("/dev/net/tun", R_OK | W_OK) < 0)
         why_no_net = g_strdup("/dev/net/tun is not there");
-    else if (!enter_namespace())
+    else if (!vm_net_enter())
         why_no_net = g_strdup_printf("no network namespace: %s", g_strerror(errno));
     else if (!vm_net_ip("link set lo up") || !vm_net_ip("tuntap add tap0 mode tap") ||
              !vm_net_ip("addr add 10.77.0.1/24 dev tap0") ||

@@ -9,7 +9,10 @@
 
 #include "lib/vm.h"
 
-/* Enter the namespace and make tap0; call it behind vm_setup(). */
+/* Enter the namespace, once; FALSE, and errno, where that is not allowed. */
+gboolean vm_net_enter(void);
+
+/* The same, and make tap0; call it behind vm_setup(). */
 void vm_net_setup(void);
 /* Why there is no tap, or NULL. */
 const char *vm_net_why_not(void);

@@ -41,8 +41,8 @@ find_image_dir(void)
     return g_strdup(g_strstrip(out));
 }
 
-static void
-remove_tree(const char *path)
+void
+vm_remove_tree(const char *path)
 {
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     const char *name;
@@ -50,7 +50,7 @@ remove_tree(const char *path)
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *child = g_build_filename(path, name, NULL);
 
-        remove_tree(child);
+        vm_remove_tree(child);
     }
     g_remove(path);
 }
@@ -99,13 +99,13 @@ start_janitor(void)
         ;
     if (g_file_test(runtime_dir, G_FILE_TEST_EXISTS)) {
         stop_all();
-        remove_tree(runtime_dir);
+        vm_remove_tree(runtime_dir);
     }
     _exit(0);
 }
 
-static char *
-make_runtime_dir(void)
+char *
+vm_make_runtime_dir(void)
 {
     char *dir = g_strdup(SHARED_MEMORY "/mose-test-XXXXXX");
 
@@ -125,7 +125,7 @@ vm_setup(void)
 
     work_dir = g_dir_make_tmp("mose-test-XXXXXX", &error);
     g_assert_no_error(error);
-    runtime_dir = make_runtime_dir();
+    runtime_dir = vm_make_runtime_dir();
     g_setenv("MOSE_RUNTIME_DIR", runtime_dir, TRUE);
     start_janitor();
     if (!qemu)
@@ -152,11 +152,11 @@ static void
 clear(gboolean keep)
 {
     stop_all();
-    remove_tree(runtime_dir);
+    vm_remove_tree(runtime_dir);
     if (keep)
         g_test_message("its files are kept in %s", work_dir);
     else
-        remove_tree(work_dir);
+        vm_remove_tree(work_dir);
     g_clear_pointer(&work_dir, g_free);
     g_clear_pointer(&runtime_dir, g_free);
     g_clear_pointer(&image_dir, g_free);

@@ -40,6 +40,11 @@ void vm_teardown(void);
 char *vm_path(const char *name);
 char *vm_image(const char *name);
 
+/* A new directory of mode 0700 for the guests of one more host; the caller removes it.
+ * Remove a file, or a directory with all that is in it. */
+char *vm_make_runtime_dir(void);
+void vm_remove_tree(const char *path);
+
 /*
  * Run `mose` with these words (NULL-terminated). Returns its exit status; what
  * it wrote goes to *@ret_out and *@ret_err (both may be NULL: shown by

@@ -68,6 +68,12 @@ test_line(void)
     g_assert_cmpint(mose_clock_advance(&line, 520 * ms, 2130 * ms, khz, 6 * ms), ==,
                     510 * ms);
     g_assert_cmpint(line.late_ns, ==, 0);
+    /* A guest that has the host's TSC: read 3 ms after the stop, it is 2 ms late. */
+    line = (MoseClockLine){ 0 };
+    g_assert_cmpint(mose_clock_advance(&line, 203 * ms, 205 * ms, khz, 5 * ms), ==,
+                    2 * ms);
+    g_assert_true(line.known);
+    g_assert_cmpuint(line.offset, ==, 0);
     /* No frequency, no line. */
     g_assert_cmpint(mose_clock_advance(&line, 0, 0, 0, 3 * ms), ==, 3 * ms);
     g_assert_false(line.known);

@@ -157,12 +157,13 @@ test_garbage(void)
         { "\n", MOSE_ERROR_INVALID, "journal: not a JSON object" },
         { "what?\n", MOSE_ERROR_INVALID, "journal: " },
         { "[]\n", MOSE_ERROR_INVALID, "not a JSON object" },
-        { "{}\n", MOSE_ERROR_INVALID, "no phase, side or writes in '{}'" },
-        { "{\"phase\":\"move\"}\n", MOSE_ERROR_INVALID, "no phase, side or writes" },
+        { "{}\n", MOSE_ERROR_INVALID, "no phase, role, side or writes in '{}'" },
+        { "{\"phase\":\"move\"}\n", MOSE_ERROR_INVALID,
+          "no phase, role, side or writes" },
         { "{\"phase\":\"away\",\"side\":\"emulator\"}\n", MOSE_ERROR_INVALID,
-          "no phase, side or writes" },
+          "no phase, role, side or writes" },
         { "{\"phase\":1,\"side\":\"emulator\"}\n", MOSE_ERROR_INVALID,
-          "no phase, side or writes" },
+          "no phase, role, side or writes" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

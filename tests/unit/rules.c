@@ -366,7 +366,8 @@ static void
 test_together(void)
 {
     static const char *const wanted[] = {
-        "tsc", "stopped-time", "kvmclock", "poll-control", "misc-enable", "hflags-protection",
+        "tsc",          "stopped-time", "kvmclock",
+        "poll-control", "misc-enable",  "hflags-protection",
     };
     static const RuleValue cpu[] = { { "env.tsc", 500 },
                                      { "env.hflags", 0 },

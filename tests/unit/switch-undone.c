@@ -60,6 +60,11 @@ static const Case cases[] = {
       .source = "query-migrate say {\"return\": {\"blocked-reasons\": [\"vvfat\"]}}",
       .code = MOSE_ERROR_REFUSED,
       .text = "rule blocked: QEMU does not migrate this guest: vvfat" },
+    { .name = "migration-hangs",
+      .source = "query-yank say {\"return\": [{\"type\": \"chardev\", \"id\": \"c\"}, "
+                "{\"type\": \"migration\"}]}",
+      .code = MOSE_ERROR_REFUSED,
+      .text = "this QEMU's migration thread hangs" },
     { .name = "facts-missing",
       .destination = "query-cpus-fast say {\"return\": []}",
       .code = MOSE_ERROR_QMP,

@@ -47,7 +47,8 @@ typedef struct {
     const char *const *destination_only; /* or that it alone has */
     const char *const *blocked;          /* why QEMU would not migrate the guest */
     const char *run_state;               /* QEMU's name for the guest's state */
-    guint source_phys_bits, destination_phys_bits; /* of physical addresses; 0: unknown */
+    guint source_phys_bits,
+        destination_phys_bits; /* of physical addresses; 0: unknown */
 } MoseFacts;
 
 /* What a rule may ask while it rewrites. */

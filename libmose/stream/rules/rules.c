@@ -9,9 +9,9 @@
  * Refusals first. Then the timers, which go by the time at which the guest was stopped;
  * then the clocks in the order in which they build on each other: the TSC as the guest
  * last saw it, the clocks that vCPUs make of theirs, the time that passed since, the
- * clock made from both. Whether a vCPU sleeps before what it waits for. What is in flight
- * goes back to the interrupt controllers (async-pf asks for it before), so what waits
- * there comes last.
+ * clock made from both. Whether a vCPU sleeps before what it waits for. What is in
+ * flight goes back to the interrupt controllers (async-pf asks for it before), so what
+ * waits there comes last.
  */
 /* clang-format off */
 const MoseRule *const mose_rules[] = {

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest moves to another host and comes home: it is whole, each host tells where it
+ * is, and what cannot be is refused and leaves nothing behind.
+ */
+#include <string.h>
+
+#include "lib/disk-image.h"
+#include "util/json.h"
+#include "vm/far-guest.h"
+
+#define TIMES 2
+
+/* With a disk that the worker writes, on storage that both have. */
+static void
+test_there_and_back(void)
+{
+    VmGuest *guest;
+    g_autofree char *image = NULL, *options = NULL;
+
+    if (far_cannot_run())
+        return;
+    image = vm_path("far.qcow2");
+    options = g_strdup_printf("-drive file=%s,format=qcow2,if=virtio", image);
+    disk_image_make(image, "qcow2");
+    guest = far_start("far", options);
+    for (int i = 0; i < TIMES; i++) {
+        g_autoptr(JsonObject) home = NULL;
+        g_autofree char *err = NULL;
+
+        if (far_go(guest, hosts_address(far_hosts, HOST_THERE), NULL, &err) != 0)
+            g_error("there: %s", err);
+        far_assert_listed(guest, "away", "running");
+        far_assert_answers(guest);
+        home = vm_mose_json("virtualize", guest->name, NULL);
+        g_assert_cmpint(mose_json_int(home, "blackout-us", 0), >, 0);
+        g_assert_cmpstr(mose_json_string(home, "from-accel", ""), ==, "tcg");
+        far_assert_listed(guest, "running", "");
+        far_assert_answers(guest);
+    }
+    json_object_unref(vm_assert_healthy(guest));
+    far_stop(guest);
+    disk_image_assert_ring(image, "qcow2", 1);
+}
+
+/* It is ended where it is; and a guest of the same name there is not taken for it. */
+static void
+test_stop(void)
+{
+    VmGuest *guest;
+    g_autofree char *err = NULL, *there = NULL;
+
+    if (far_cannot_run())
+        return;
+    guest = far_start("far-stop", NULL);
+    g_assert_cmpint(far_go(guest, hosts_address(far_hosts, HOST_THERE), NULL, NULL), ==,
+                    0);
+    g_assert_cmpint(
+        hosts_run(far_hosts, HOST_THERE, NULL, NULL, "mose", "stop", guest->name, NULL),
+        ==, 0);
+    g_assert_cmpint(hosts_run(far_hosts, HOST_THERE, NULL, NULL, "mose", "run",
+                              guest->name, "--accel", "tcg", "--", "-m", "32",
+                              "-display", "none", "-nodefaults", NULL),
+                    ==, 0);
+    g_assert_cmpint(vm_mose(NULL, &err, "virtualize", guest->name, NULL), ==, 1);
+    g_assert_nonnull(strstr(err, "is another one"));
+    far_assert_listed(guest, "away", "running");
+    g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
+    far_assert_listed(guest, "", "running");
+    g_assert_cmpint(
+        hosts_run(far_hosts, HOST_THERE, NULL, NULL, "mose", "stop", guest->name, NULL),
+        ==, 0);
+    vm_guest_free(guest);
+    guest = far_start("far-stop", NULL);
+    g_assert_cmpint(far_go(guest, hosts_address(far_hosts, HOST_THERE), NULL, NULL), ==,
+                    0);
+    far_stop(guest);
+    there = far_listed(HOST_THERE, "far-stop");
+    g_assert_cmpstr(there, ==, "");
+}
+
+/* In words, with nothing left behind, and the guest runs on here. */
+static void
+assert_refused(const VmGuest *guest, int status, const char *err, const char *words)
+{
+    g_assert_cmpint(status, ==, 1);
+    if (!strstr(err, words))
+        g_error("'%s' is not in: %s", words, err);
+    far_assert_listed(guest, "running", "");
+    far_assert_answers(guest);
+}
+
+static void
+test_refused(void)
+{
+    VmGuest *guest;
+    g_autofree char *nowhere = NULL, *no_mose = NULL, *channels = NULL;
+    const char *there;
+    int status;
+
+    if (far_cannot_run())
+        return;
+    there = hosts_address(far_hosts, HOST_THERE);
+    guest = far_start("far-no", NULL);
+    status = far_go(guest, "nobody@127.0.0.9", NULL, &nowhere);
+    assert_refused(guest, status, nowhere, "127.0.0.9");
+    status = vm_mose(NULL, &no_mose, "emulate", guest->name, "--on", there, "--rsh",
+                     hosts_rsh(far_hosts), "--mose-path", "/no/mose", NULL);
+    assert_refused(guest, status, no_mose, "/no/mose");
+    status = vm_mose(NULL, &channels, "emulate", guest->name, "--on", there, "--rsh",
+                     hosts_rsh(far_hosts), "--channels", "4", NULL);
+    assert_refused(guest, status, channels, "one channel");
+    far_stop(guest);
+}
+
+/* There, the image's name shows another file: nobody has locked that. */
+static void
+test_other_image(void)
+{
+    VmGuest *guest;
+    g_autofree char *dir = NULL, *other = NULL, *image = NULL, *copy = NULL;
+    g_autofree char *options = NULL, *map = NULL, *err = NULL;
+    int status;
+
+    if (far_cannot_run())
+        return;
+    dir = vm_path("images");
+    other = vm_path("other");
+    g_mkdir_with_parents(dir, 0700);
+    g_mkdir_with_parents(other, 0700);
+    image = g_build_filename(dir, "disk.qcow2", NULL);
+    copy = g_build_filename(other, "disk.qcow2", NULL);
+    disk_image_make(image, "qcow2");
+    disk_image_make(copy, "qcow2");
+    options = g_strdup_printf("-drive file=%s,format=qcow2,if=virtio", image);
+    map = g_strdup_printf("%s=%s", dir, other);
+    guest = far_start("far-image", options);
+    status = vm_mose(NULL, &err, "emulate", guest->name, "--on",
+                     hosts_address(far_hosts, HOST_THERE), "--rsh",
+                     hosts_rsh(far_hosts), "--map", map, NULL);
+    assert_refused(guest, status, err, "it is another file");
+    far_stop(guest);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    far_setup();
+    g_test_add_func("/far/there-and-back", test_there_and_back);
+    g_test_add_func("/far/stop", test_stop);
+    g_test_add_func("/far/refused", test_refused);
+    g_test_add_func("/far/other-image", test_other_image);
+    return far_run_tests();
+}

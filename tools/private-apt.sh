@@ -1,0 +1,90 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Debian packages for MOSE's cache, for the scripts that source this: apt works on
+# directories of its own in $work, with this machine's package sources. Nothing is
+# installed on this system and no root is needed.
+
+# The directory of MOSE's cache called NAME: cache_dir NAME.
+cache_dir()
+{
+    if [ -n "${MOSE_CACHE_DIR:-}" ]; then
+        cache=$MOSE_CACHE_DIR
+    elif [ -n "${XDG_CACHE_HOME:-}" ]; then
+        cache=$XDG_CACHE_HOME/mose
+    else
+        cache=${HOME:?neither MOSE_CACHE_DIR, XDG_CACHE_HOME nor HOME is set}/.cache/mose
+    fi
+    echo "$cache/$1"
+}
+
+die()
+{
+    echo "$0: $*" >&2
+    exit 1
+}
+
+# run COMMAND...: quiet while all goes well, the whole story otherwise.
+run()
+{
+    "$@" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        die "'$1' failed (above)"
+    }
+}
+
+# configure_apt STATUS: a configuration that keeps apt within $work/apt; STATUS tells
+# what is installed. What the system hooks onto an update (indexers, the removal of
+# archives) does not concern this one.
+configure_apt()
+{
+    mkdir -p "$work/apt/state/lists/partial" "$work/apt/cache/archives/partial" \
+        "$work/debs"
+    cat >"$work/apt/conf" <<CONF
+Dir::State "$work/apt/state";
+Dir::State::status "$1";
+Dir::Cache "$work/apt/cache";
+Debug::NoLocking "1";
+APT::Install-Recommends "0";
+APT::Sandbox::User "$(id -un)";
+APT::Architecture "amd64";
+Acquire::Languages "none";
+Acquire::Retries "3";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+CONF
+}
+
+# update_lists PACKAGE: a source that does not answer is no reason to stop if another
+# has the package.
+update_lists()
+{
+    apt-get -c "$work/apt/conf" -q update >"$work/update.log" 2>&1 ||
+        apt-cache -c "$work/apt/conf" show "$1" >/dev/null 2>&1 || {
+        cat "$work/update.log" >&2
+        die "'apt-get update' failed (above)"
+    }
+}
+
+# Download what $work/list names to $work/debs.
+download_list()
+{
+    (cd "$work/debs" && xargs apt-get -c "$work/apt/conf" -q download \
+        <"$work/list" >"$work/log" 2>&1) || {
+        cat "$work/log" >&2
+        die 'the download failed (above)'
+    }
+}
+
+# Unpack $work/debs to $work/packages, with a MANIFEST of what they were.
+unpack()
+{
+    mkdir "$work/packages"
+    for deb in "$work"/debs/*.deb; do
+        dpkg-deb -x "$deb" "$work/packages"
+        # shellcheck disable=SC2016 # dpkg-deb expands them
+        dpkg-deb -W --showformat='${Package} ${Version}\n' "$deb"
+    done >"$work/manifest"
+    mv "$work/manifest" "$work/packages/MANIFEST"
+}
