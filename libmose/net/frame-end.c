@@ -44,6 +44,19 @@ failed(void)
     }
 }
 
+/* It is told once: to the next read(2), or here. */
+static MoseFrameResult
+pending_error(int fd)
+{
+    int pending = 0;
+    socklen_t len = sizeof(pending);
+
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+    errno = pending;
+    return pending != 0 && failed() == MOSE_FRAME_GONE ? MOSE_FRAME_GONE
+                                                       : MOSE_FRAME_DONE;
+}
+
 MoseFrameResult
 mose_frame_end_refresh(MoseFrameEnd *end)
 {
@@ -51,7 +64,7 @@ mose_frame_end_refresh(MoseFrameEnd *end)
     int size;
 
     if (end->is_packet)
-        return MOSE_FRAME_DONE;
+        return pending_error(end->fd);
     if (ioctl(end->fd, TUNGETIFF, &ifr) < 0)
         return MOSE_FRAME_GONE;
     end->tap_header = 0;

@@ -27,11 +27,12 @@ typedef struct {
 gboolean mose_frame_end_init(MoseFrameEnd *end, int fd, GError **error);
 
 /*
- * Ask the tap again how large its headers are. That is a property of the interface and
+ * See whether the interface is still there (MOSE_FRAME_GONE or MOSE_FRAME_DONE), and
+ * ask a tap again how large its headers are. That is a property of the interface and
  * not of the descriptor (TUNSETVNETHDRSZ): QEMU sets it to 10 when it opens its end
  * (net/tap.c:net_tap_fd_init), and to what the guest's driver agreed to when it runs or
  * is loaded (hw/net/virtio-net.c:virtio_net_set_mrg_rx_bufs), also while another
- * process still reads the same tap. MOSE_FRAME_GONE or MOSE_FRAME_DONE.
+ * process still reads the same tap.
  */
 MoseFrameResult mose_frame_end_refresh(MoseFrameEnd *end);
 

@@ -21,9 +21,10 @@
 #include "util/error.h"
 #include "util/fd.h"
 
-/* Frames of the guest that wait for the pump: some hundred of them as large as
- * segmentation offload makes them. The kernel gives less where it must. */
-#define RECEIVE_BUFFER (32 << 20)
+/* Frames of the guest that wait for the pump: a hundred of them as large as
+ * segmentation offload makes them. Without privilege the kernel gives no more than
+ * net.core.rmem_max. */
+#define RECEIVE_BUFFER (4 << 20)
 
 /* The child's steps, for the error that tells where it ended. */
 typedef enum {

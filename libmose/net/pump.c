@@ -18,8 +18,7 @@
 enum { AT_FRAMES, AT_STREAM };
 
 /* The queue for the stream is buffer[start, end): twice as large as it may be full, so
- * that it is moved to the begin once in a queue's length only, and one frame more, into
- * which those are read that are dropped. */
+ * that it is moved to the begin once in a queue's length only. */
 struct MosePump {
     MoseFrameEnd end_point;
     MoseFd frames_fd, stream_fd;
@@ -63,13 +62,19 @@ mose_pump_hold(MosePump *pump, gboolean hold)
     pump->held = hold;
 }
 
+static gboolean
+takes_frames(const MosePump *pump)
+{
+    return !pump->held && pump->end - pump->start < MOSE_PUMP_QUEUE;
+}
+
 void
 mose_pump_prepare(const MosePump *pump, struct pollfd *ret)
 {
     gboolean queued = pump->start < pump->end;
 
-    ret[AT_FRAMES] =
-        (struct pollfd){ .fd = pump->frames_fd, .events = pump->held ? 0 : POLLIN };
+    ret[AT_FRAMES] = (struct pollfd){ .fd = pump->frames_fd,
+                                      .events = takes_frames(pump) ? POLLIN : 0 };
     ret[AT_STREAM] = (struct pollfd){ .fd = pump->stream_fd,
                                       .events = queued ? POLLIN | POLLOUT : POLLIN };
 }
@@ -115,10 +120,6 @@ make_room(MosePump *pump)
 static void
 append(MosePump *pump, guint8 *at, gsize len)
 {
-    if (pump->end - pump->start + MOSE_FRAME_LENGTH + len > MOSE_PUMP_QUEUE) {
-        pump->counts.lost_out++;
-        return;
-    }
     mose_frame_put_length(at, (guint32)len);
     pump->end += MOSE_FRAME_LENGTH + len;
     pump->counts.frames_out++;
@@ -129,7 +130,7 @@ append(MosePump *pump, guint8 *at, gsize len)
 static gboolean
 take_frames(MosePump *pump, GError **error)
 {
-    for (int i = 0; i < BATCH; i++) {
+    for (int i = 0; i < BATCH && takes_frames(pump); i++) {
         guint8 *at = make_room(pump);
         gsize len;
 
@@ -194,9 +195,10 @@ deliver_all(MosePump *pump, GError **error)
     while ((frame = mose_frames_next(pump->incoming, &len, &why)))
         if (!deliver(pump, frame, len, error))
             return FALSE;
-    if (why)
-        g_propagate_error(error, g_steal_pointer(&why));
-    return !why;
+    if (!why)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
 }
 
 static gboolean
@@ -228,10 +230,7 @@ mose_pump_dispatch(MosePump *pump, const struct pollfd *polled, GError **error)
     if (polled[AT_STREAM].revents & (POLLIN | POLLHUP | POLLERR) &&
         !take_stream(pump, error))
         return FALSE;
-    /* With POLLERR this is what tells that the interface is gone, held or not. */
-    if (((!pump->held && polled[AT_FRAMES].revents & POLLIN) ||
-         polled[AT_FRAMES].revents & (POLLERR | POLLHUP)) &&
-        !take_frames(pump, error))
+    if (polled[AT_FRAMES].revents & POLLIN && !take_frames(pump, error))
         return FALSE;
     return send_queue(pump, error);
 }

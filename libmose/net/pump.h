@@ -3,15 +3,17 @@
  * Carries a guest's frames between a tap (or the packet socket of a private one) and
  * one end of a stream, both ways. The other host has its like at the other end.
  *
- * A pump is two descriptors in somebody's poll(2) loop, and never blocks: like a switch
- * it drops what it cannot get rid of, and counts it.
+ * A pump is two descriptors in somebody's poll(2) loop, and never blocks. When the
+ * stream takes no more it leaves frames where they are, until the kernel drops them as
+ * a switch would: of a tap, those beyond its txqueuelen (the interface's tx_dropped
+ * counts them); of a packet socket, those beyond its receive buffer.
  */
 #pragma once
 
 #include <glib.h>
 #include <poll.h>
 
-/* So many bytes wait for the stream; a frame that comes then is dropped. */
+/* So many bytes (and a frame more) wait for the stream here. */
 #define MOSE_PUMP_QUEUE (1u << 20)
 
 /* The places that it needs in the loop's array. */
@@ -22,7 +24,7 @@ typedef struct {
     guint64 frames_in, bytes_in;   /* from the stream to the tap */
     guint64 segmented_out;         /* of frames_out: larger than one goes over a wire */
     guint64 segmented_in;          /* of frames_in */
-    guint64 lost_out;              /* no room in the queue, or in the packet socket */
+    guint64 lost_out;              /* no room in the packet socket, or no frame */
     guint64 lost_in;               /* the tap did not take them */
 } MosePumpCounts;
 
