@@ -3,11 +3,12 @@
 #include "cli/far.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define MAX_BANDWIDTH_MB 1000000
 #define MAX_COMPRESS 19
 
-static char *on, *rsh, *command;
+static char *on, *rsh, *command, *network;
 static char **maps;
 static int bandwidth_mb, compress_level;
 
@@ -20,6 +21,10 @@ const GOptionEntry mose_cli_far_entries[] = {
       "--on: what to run there (\"mose\")", "COMMAND" },
     { "map", 0, 0, G_OPTION_ARG_STRING_ARRAY, &maps,
       "--on: a path of the guest's that has another name there", "/HERE=/THERE" },
+    { "network", 0, 0, G_OPTION_ARG_STRING, &network,
+      "--on: there (the default): its taps are those of that host; home: they stay "
+      "here",
+      "WHERE" },
     { "bandwidth", 0, 0, G_OPTION_ARG_INT, &bandwidth_mb,
       "to or from another host: so much of the guest at most", "MB/S" },
     { "compress", 0, 0, G_OPTION_ARG_INT, &compress_level,
@@ -39,8 +44,10 @@ mose_cli_far_check(void)
     g_autoptr(GError) error = NULL;
     const char *wrong = NULL;
 
-    if (!on && (rsh || command || maps))
-        wrong = "--rsh, --mose-path and --map go with --on";
+    if (!on && (rsh || command || maps || network))
+        wrong = "--rsh, --mose-path, --map and --network go with --on";
+    else if (network && strcmp(network, "there") != 0 && strcmp(network, "home") != 0)
+        wrong = "--network: there or home";
     else if (bandwidth_mb < 0 || bandwidth_mb > MAX_BANDWIDTH_MB)
         wrong = "--bandwidth: 1 to 1000000 MB/s";
     else if (compress_level < 0 || compress_level > MAX_COMPRESS)
@@ -50,6 +57,12 @@ mose_cli_far_check(void)
     if (wrong)
         fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
     return !wrong;
+}
+
+gboolean
+mose_cli_far_home_net(void)
+{
+    return g_strcmp0(network, "home") == 0;
 }
 
 guint64

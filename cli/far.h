@@ -14,6 +14,9 @@ gboolean mose_cli_far_wanted(void);
 /* FALSE, and words, for options that make no sense (exit status 2). */
 gboolean mose_cli_far_check(void);
 
+/* Whether its network stays here. */
+gboolean mose_cli_far_home_net(void);
+
 /* Limit of a copy in bytes of memory a second; 0: none. */
 guint64 mose_cli_far_bytes_per_second(void);
 

@@ -7,6 +7,7 @@
 #include "guest/journal.h"
 #include "guest/plug.h"
 #include "switch/recover.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -43,6 +44,15 @@ ask_qemu(MoseState *state)
               error);
 }
 
+/* Its disks are here, and nothing leads to them. */
+static gboolean
+lacks_tether(const MoseGuest *guest)
+{
+    g_autoptr(MoseProcess) tether = mose_tether_process(guest);
+
+    return mose_tether_is_needed(guest) && !(tether && mose_process_alive(tether));
+}
+
 /* Whether a command that may change the guest has something to put right. */
 static gboolean
 needs_recovery(const MoseGuest *guest)
@@ -50,8 +60,9 @@ needs_recovery(const MoseGuest *guest)
     g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     MoseJournalEntry entry;
 
-    return (!process && !mose_guest_is_away(guest)) || mose_debug_is_open(guest) ||
-           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
+    return (!process && !mose_guest_is_away(guest)) || lacks_tether(guest) ||
+           mose_debug_is_open(guest) || mose_plug_is_open(guest) ||
+           mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean
@@ -71,6 +82,21 @@ is_in_doubt(const MoseGuest *guest)
 
     return mose_journal_read(guest->dir, &entry, NULL) &&
            entry.phase == MOSE_PHASE_DOUBT;
+}
+
+/* Of a guest whose disks are here, and which cannot reach them. */
+static void
+add_tether(MoseState *state)
+{
+    g_autofree char *why = mose_tether_trouble(state->guest);
+    char *both;
+
+    if (!why)
+        return;
+    both = g_strdup_printf("%s; it cannot reach its disks, which are here: %s",
+                           state->trouble, why);
+    g_free(state->trouble);
+    state->trouble = both;
 }
 
 MoseState *
@@ -97,6 +123,7 @@ mose_state_read(const char *name)
     process = mose_guest_process(state->guest, &error);
     if (mose_guest_is_away(state->guest)) {
         set_state(state, "away", error);
+        add_tether(state);
         return state;
     }
     if (!process) {

@@ -12,6 +12,7 @@
 #include "switch/fetch.h"
 #include "switch/recover.h"
 #include "switch/switch.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -32,7 +33,9 @@ static const GOptionEntry entries[] = {
     { "overcommit", 0, 0, G_OPTION_ARG_NONE, &overcommit,
       "by copy: even if the host has less memory than the guest", NULL },
     { "disks", 0, 0, G_OPTION_ARG_STRING, &disks,
-      "emulate: shared (the default), or overlay: their images are only read", "HOW" },
+      "emulate: shared (the default); overlay: their images are only read; home: with "
+      "--on, they stay here",
+      "HOW" },
     { "overlay-dir", 0, 0, G_OPTION_ARG_FILENAME, &overlay_dir,
       "emulate: where overlays are made (each beside its image)", "DIR" },
     { "without-rule", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &without_rule,
@@ -195,18 +198,25 @@ read_disks(MoseSwitchOptions *options)
 {
     const char *wrong = NULL;
 
-    if (options->side == MOSE_SIDE_VIRTUALIZER && (disks || overlay_dir))
+    static const char *const words[] = { "shared", "overlay", "home", NULL };
+    gboolean home = g_strcmp0(disks, "home") == 0;
+
+    if (home && !mose_cli_far_wanted())
+        wrong = "--disks home goes with --on";
+    else if (options->side == MOSE_SIDE_VIRTUALIZER &&
+             ((disks && !home) || overlay_dir))
         wrong = "--disks and --overlay-dir are for `mose emulate`";
-    else if (disks && strcmp(disks, "shared") != 0 && strcmp(disks, "overlay") != 0)
-        wrong = "--disks: shared or overlay";
+    else if (disks && !g_strv_contains(words, disks))
+        wrong = "--disks: shared, overlay or home";
     else if (overlay_dir && g_strcmp0(disks, "overlay") != 0)
         wrong = "--overlay-dir is for --disks overlay";
     if (wrong) {
         fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
         return FALSE;
     }
-    options->disks =
-        g_strcmp0(disks, "overlay") == 0 ? MOSE_DISKS_OVERLAY : MOSE_DISKS_SHARED;
+    options->disks = home                               ? MOSE_DISKS_HOME
+                     : g_strcmp0(disks, "overlay") == 0 ? MOSE_DISKS_OVERLAY
+                                                        : MOSE_DISKS_SHARED;
     if (overlay_dir)
         options->overlay_dir = g_canonicalize_filename(overlay_dir, NULL);
     return TRUE;
@@ -221,6 +231,7 @@ move(MoseGuest *guest, MoseSwitchOptions *options, MoseSwitchReport *report,
 {
     g_autoptr(MoseFar) record = NULL;
     g_autoptr(MoseFarEnd) far = NULL;
+    gboolean good;
 
     if (mose_cli_far_wanted()) {
         record = mose_cli_far_record();
@@ -229,9 +240,14 @@ move(MoseGuest *guest, MoseSwitchOptions *options, MoseSwitchReport *report,
             return FALSE;
         options->far = far;
         options->far_record = record;
+        options->home_net = mose_cli_far_home_net();
         options->bytes_per_second = mose_cli_far_bytes_per_second();
     }
-    return mose_switch(guest, options, report, error);
+    good = mose_switch(guest, options, report, error);
+    /* Where its disks have stayed here, the link stays as well. */
+    if (mose_tether_is_needed(guest))
+        good &= mose_tether_start(guest, g_steal_pointer(&far), good ? error : NULL);
+    return good;
 }
 
 /* Home from another host. */
@@ -257,7 +273,7 @@ fetch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *repo
         return FALSE;
     }
     if (options->way == MOSE_WAY_IN_PLACE || options->channels ||
-        options->disks == MOSE_DISKS_OVERLAY) {
+        options->disks != MOSE_DISKS_SHARED) {
         g_set_error(
             error, MOSE_ERROR, MOSE_ERROR_INVALID,
             "guest %s comes from %s, by copy, through one channel, with its own "

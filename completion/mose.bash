@@ -18,7 +18,7 @@ _mose_options()
     unplug) echo '--timeout --json --help' ;;
     emulate | virtualize)
         echo '--in-place --copy --channels --downtime-limit --overcommit --disks' \
-            '--overlay-dir --on --rsh --mose-path --map --bandwidth --compress' \
+            '--overlay-dir --on --rsh --mose-path --map --network --bandwidth --compress' \
             '--json --help'
         ;;
     stop) echo '--discard --keep --forget --json --help' ;;
@@ -70,9 +70,10 @@ _mose_argument()
     run:--emulator-cpu | stream:--section | unplug:--timeout) ;;
     emulate:--channels | virtualize:--channels) ;;
     emulate:--downtime-limit | virtualize:--downtime-limit) ;;
-    emulate:--disks) echo 'shared overlay' ;;
+    emulate:--disks) echo 'shared overlay home' ;;
     emulate:--overlay-dir) echo FILES ;;
     virtualize:--disks | virtualize:--overlay-dir) ;;
+    emulate:--network | virtualize:--network) echo 'there home' ;;
     emulate:--on | emulate:--rsh | emulate:--mose-path | emulate:--map) ;;
     emulate:--bandwidth | emulate:--compress) ;;
     virtualize:--on | virtualize:--rsh | virtualize:--mose-path | virtualize:--map) ;;

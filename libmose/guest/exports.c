@@ -229,8 +229,8 @@ plan(const MoseGuest *guest, MoseQmp *qmp, GError **error)
 
 /* One of before, or one whose record a MOSE that died had no time to write: its monitor
  * is where it always is. */
-static gboolean
-end_old(const MoseGuest *guest, GError **error)
+gboolean
+mose_exports_clear(const MoseGuest *guest, GError **error)
 {
     g_autofree char *path = file_of(guest, ".qmp");
     g_autoptr(GError) cause = NULL;
@@ -259,7 +259,7 @@ mose_exports_start(const MoseGuest *guest, MoseQmp *qmp, const MoseProcess *sour
 
     exports->socket = file_of(guest, ".nbd");
     exports->disks = plan(guest, qmp, error);
-    if (!exports->disks || !end_old(guest, error))
+    if (!exports->disks || !mose_exports_clear(guest, error))
         return NULL;
     exports->process = spawn(guest, exports->socket, source, error);
     if (exports->process && write_record(guest, exports, error) &&

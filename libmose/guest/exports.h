@@ -45,6 +45,9 @@ typedef struct {
 MoseExports *mose_exports_start(const MoseGuest *guest, MoseQmp *qmp,
                                 const MoseProcess *source, GError **error);
 
+/* End the one that there may be, as mose_exports_end() does. */
+gboolean mose_exports_clear(const MoseGuest *guest, GError **error);
+
 /* The daemon that there is. NOT_FOUND where there is none; ENDED where it has died:
  * what its guest had written and not flushed may be lost, as with a QEMU that died. */
 MoseExports *mose_exports_open(const MoseGuest *guest, GError **error);

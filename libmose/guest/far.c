@@ -63,6 +63,12 @@ mose_far_renew(MoseFar *far)
     far->id = g_uuid_string_random();
 }
 
+gboolean
+mose_far_needs_home(const MoseFar *far)
+{
+    return far->home_disks || far->home_net;
+}
+
 const char *
 mose_far_label(const MoseFar *far)
 {
@@ -81,7 +87,8 @@ mose_far_to_json(const MoseFar *far)
 {
     JsonObject *object =
         mose_json_object("life", "s", far->life, "id", "s", far->id, "away", "b",
-                         far->away, "locks-seen", "b", far->locks_seen, NULL);
+                         far->away, "home-disks", "b", far->home_disks, "home-net", "b",
+                         far->home_net, "locks-seen", "b", far->locks_seen, NULL);
     JsonArray *maps = json_array_new();
 
     set_string(object, "host", far->host);
@@ -132,6 +139,8 @@ mose_far_from_json(JsonObject *object)
     far->boot_id = g_strdup(mose_json_string(object, "boot-id", NULL));
     far->maps = read_maps(mose_json_array(object, "maps"));
     far->away = mose_json_bool(object, "away", FALSE);
+    far->home_disks = mose_json_bool(object, "home-disks", FALSE);
+    far->home_net = mose_json_bool(object, "home-net", FALSE);
     far->locks_seen = mose_json_bool(object, "locks-seen", FALSE);
     return far;
 }

@@ -17,6 +17,8 @@ typedef struct {
     char *boot_id; /* of its boot, or NULL */
     char **maps;   /* "HERE=THERE": paths that are spelled otherwise there; or NULL */
     gboolean away; /* the guest is there, and not here */
+    /* While it is away its disks (exports.h), its network are still at home. */
+    gboolean home_disks, home_net;
     gboolean locks_seen; /* the locks of the guest's images are seen by both */
     JsonArray *images;   /* those, as they were when the guest was given away: objects
                             {"path", "size", "mtime-ns"}; or NULL */
@@ -35,6 +37,9 @@ void mose_far_replace(MoseFar **old, const MoseFar *far);
 
 /* A new id for a new switch. */
 void mose_far_renew(MoseFar *far);
+
+/* Whether it needs its home while it is away. */
+gboolean mose_far_needs_home(const MoseFar *far);
 
 /* What people call it. */
 const char *mose_far_label(const MoseFar *far);

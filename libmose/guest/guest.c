@@ -268,6 +268,12 @@ mose_guest_is_away(const MoseGuest *guest)
     return guest->far && guest->far->away;
 }
 
+gboolean
+mose_guest_hangs_on_home(const MoseGuest *guest)
+{
+    return guest->far && mose_far_needs_home(guest->far) && !guest->far->host;
+}
+
 MoseProcess *
 mose_guest_process(const MoseGuest *guest, GError **error)
 {

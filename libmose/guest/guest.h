@@ -8,6 +8,8 @@
  *   guest.json    the description, where the guest is, its timeline
  *   journal       the switch that is under way, if any (journal.h)
  *   debug         what a debug session may have left (debug-record.h)
+ *   exports       its disks, offered to another host (exports.h)
+ *   tether        the process that leads there (switch/tether.h)
  *   lock          held by the one command that may change the guest
  *   qmpM.G        monitor M of the QEMU process of generation G
  *   log.G, pid.G  what that process printed, and its pid
@@ -93,6 +95,11 @@ char *mose_guest_pidfile(const MoseGuest *guest, guint generation);
 
 /* Whether the guest is on another host. */
 gboolean mose_guest_is_away(const MoseGuest *guest);
+
+/* Whether the guest is here, and its disks or its network on the host that it came
+ * from.
+ */
+gboolean mose_guest_hangs_on_home(const MoseGuest *guest);
 
 /* The process that the guest is in; ENDED, with its last words, when it is gone; AWAY
  * when it is on another host. */

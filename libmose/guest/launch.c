@@ -67,14 +67,23 @@ inherit_monitors(Inheritance *set, const MoseGuest *guest, guint generation,
  * A tap has one open file for the guest's whole life: packets that wait in it
  * during a switch are read by the next process. A tap cannot be opened twice.
  */
+static int
+open_tap(const MoseGuest *guest, const MoseLaunchFor *what, const MoseTap *tap,
+         GError **error)
+{
+    if (what->source)
+        return mose_tap_take(what->source, tap->ifname, tap->number, error);
+    return what->open_tap ? what->open_tap(tap, guest, error)
+                          : mose_tap_open(tap->ifname, tap->vnet_hdr, error);
+}
+
 static gboolean
-inherit_taps(Inheritance *set, const MoseCommandLine *line, const MoseProcess *source,
-             GError **error)
+inherit_taps(Inheritance *set, const MoseGuest *guest, const MoseLaunchFor *what,
+             const MoseCommandLine *line, GError **error)
 {
     for (guint i = 0; i < line->taps->len; i++) {
         const MoseTap *tap = line->taps->pdata[i];
-        int fd = source ? mose_tap_take(source, tap->ifname, tap->number, error)
-                        : mose_tap_open(tap->ifname, tap->vnet_hdr, error);
+        int fd = open_tap(guest, what, tap, error);
 
         if (fd < 0) {
             g_prefix_error(error, "tap %s: ", tap->ifname);
@@ -170,7 +179,7 @@ start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
     if (what->ram_fd >= 0)
         inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
     if (!inherit_monitors(&set, guest, launch->generation, error) ||
-        !inherit_taps(&set, launch->line, what->source, error))
+        !inherit_taps(&set, guest, what, launch->line, error))
         return FALSE;
     unlink(launch->log);
     launch->process = mose_process_spawn_like(

@@ -25,6 +25,9 @@ typedef struct {
     int interrupt_fd;          /* of MoseSwitchOptions; 0: none */
     gboolean ioapic_as_is;     /* of MoseCommandFor */
     gboolean incoming; /* wait for a migration; so it does where there is a source */
+    /* Where there is no source: where taps come from, @data being the guest; a
+     * descriptor of its own; NULL: mose_tap_open(). */
+    int (*open_tap)(const MoseTap *tap, gconstpointer data, GError **error);
 } MoseLaunchFor;
 
 /*

@@ -211,12 +211,26 @@ has_no_overlays(const MoseGuest *guest, GError **error)
     return overlays && overlays->len == 0;
 }
 
+/* Home keeps the description by which the guest will come back to its disks. */
+static gboolean
+has_its_home(const MoseGuest *guest, GError **error)
+{
+    if (!mose_guest_hangs_on_home(guest))
+        return TRUE;
+    g_set_error(
+        error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+        "guest %s still hangs on %s, its home; nothing is plugged in or out until "
+        "it is there again",
+        guest->name, mose_far_label(guest->far));
+    return FALSE;
+}
+
 static MoseQmp *
 open_monitor(const MoseGuest *guest, GError **error)
 {
     g_autoptr(MoseProcess) process = mose_guest_process(guest, error);
 
-    return process && has_no_overlays(guest, error)
+    return process && has_no_overlays(guest, error) && has_its_home(guest, error)
                ? mose_guest_connect(guest, MOSE_MONITOR_SWITCH, error)
                : NULL;
 }

@@ -4,15 +4,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static int
-compare(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
+#include "util/fd.h"
 
 /* Descriptors that the command has open, other channels' ends above all, would hide its
  * end from those who wait for it. */
@@ -22,16 +17,10 @@ keep_only(const MoseMuxSetup *setup)
     int keep[] = { setup->in,          setup->out,         setup->words,
                    setup->transport,   setup->life,        setup->channels[0],
                    setup->channels[1], setup->channels[2], setup->channels[3] };
-    int next = 0, fd;
+    int fd;
 
     G_STATIC_ASSERT(MOSE_LINK_N_CHANNELS == 4);
-    qsort(keep, G_N_ELEMENTS(keep), sizeof(keep[0]), compare);
-    for (gsize i = 0; i < G_N_ELEMENTS(keep); i++) {
-        if (keep[i] > next)
-            close_range((guint)next, (guint)keep[i] - 1, 0);
-        next = MAX(next, keep[i] + 1);
-    }
-    close_range((guint)next, ~0U, 0);
+    mose_fd_keep_only(keep, G_N_ELEMENTS(keep));
     /* Nothing that is opened later gets the number of a standard stream. */
     while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= 2)
         ;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -286,6 +287,19 @@ pid_t
 mose_link_transport_pid(const MoseLink *link)
 {
     return link->transport.pid;
+}
+
+gsize
+mose_link_descriptors(const MoseLink *link, int *ret)
+{
+    const MoseTransport *transport = &link->transport;
+    const int others[] = { link->pidfd,   link->life,     transport->pidfd,
+                           transport->in, transport->out, transport->words };
+
+    memcpy(ret, link->channels, sizeof(link->channels));
+    memcpy(ret + MOSE_LINK_N_CHANNELS, others, sizeof(others));
+    G_STATIC_ASSERT(G_N_ELEMENTS(others) == MOSE_LINK_MAX_FDS - MOSE_LINK_N_CHANNELS);
+    return MOSE_LINK_MAX_FDS;
 }
 
 /* --- ending --- */

@@ -102,6 +102,11 @@ pid_t mose_link_transport_pid(const MoseLink *link);
 void mose_link_free(MoseLink *link);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseLink, mose_link_free)
 
+/* What the holder of the link has open for it: at most MOSE_LINK_MAX_FDS descriptors to
+ * @ret; how many. For a process that closes all others. */
+#define MOSE_LINK_MAX_FDS (MOSE_LINK_N_CHANNELS + 6)
+gsize mose_link_descriptors(const MoseLink *link, int *ret);
+
 /* Forget the link without ending it, after a fork: for the one of the two processes
  * that shall not hold it any longer. Its channels that have not been taken are closed
  * here. */

@@ -10,6 +10,7 @@
 #include "guest/launch.h"
 #include "guest/seize.h"
 #include "guest/taken.h"
+#include "switch/home-disks.h"
 #include "switch/image-locks.h"
 #include "switch/image-stamps.h"
 #include "switch/recover.h"
@@ -141,6 +142,8 @@ mose_doubt_untake(MoseGuest *guest, const MoseJournalEntry *entry, GError **erro
         (guest->far && !mose_taken_forget(guest->far->id, error)))
         return FALSE;
     mose_launch_forget_files(guest, entry->generation);
+    if (is_home && guest->far->home_disks && !mose_home_disks_give(guest, error))
+        return FALSE;
     if (is_home) {
         mose_doubt_tell(guest, MOSE_DOUBT_NOT_TAKEN);
         return mose_journal_end(guest->dir, error);

@@ -34,16 +34,29 @@ mose_far_end_new(MoseLink *link)
     return end;
 }
 
+static void
+release(MoseFarEnd *end)
+{
+    mose_words_free(end->words);
+    g_free(end->label);
+    g_free(end->boot_id);
+    g_free(end);
+}
+
 void
 mose_far_end_free(MoseFarEnd *end)
 {
     if (!end)
         return;
-    mose_words_free(end->words);
     mose_link_free(end->link);
-    g_free(end->label);
-    g_free(end->boot_id);
-    g_free(end);
+    release(end);
+}
+
+void
+mose_far_end_leave(MoseFarEnd *end)
+{
+    mose_link_leave(end->link);
+    release(end);
 }
 
 /* A conversation that has ended is explained by the link. */

@@ -14,6 +14,8 @@
  *   outcome   did you take the guest of switch ID?                       (doubt.c)
  *   told      this is what became of switch ID
  *   stop      end the guest of that life
+ *   tie       the guest's home is here, and its disks                    (tether.c)
+ *   wake      let it go on, if a disk that was out of reach has stopped it
  */
 #pragma once
 
@@ -23,6 +25,10 @@
 
 /* Of the link: QMP of the guest's next process. */
 #define MOSE_SERVICE_MONITOR 1
+/* NBD server of a guest's disks, at its home. */
+#define MOSE_SERVICE_DISKS 2
+/* And on, one each: the pumps of its private taps, on the other host. */
+#define MOSE_SERVICE_NET 100
 
 typedef struct {
     MoseLink *link;
@@ -46,6 +52,9 @@ MoseFarEnd *mose_far_end_open(const MoseFar *far, const MoseLinkOptions *options
 MoseFarEnd *mose_far_end_new(MoseLink *link);
 
 void mose_far_end_free(MoseFarEnd *end);
+
+/* Forget it without ending the link: mose_link_leave(). */
+void mose_far_end_leave(MoseFarEnd *end);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFarEnd, mose_far_end_free)
 
 /*

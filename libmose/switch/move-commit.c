@@ -349,6 +349,10 @@ return_to_source(MoseMove *move, GError **error)
 {
     g_autoptr(GError) trouble = NULL;
 
+    if (move->exports && !mose_exports_end(move->guest, move->exports, &trouble)) {
+        add_words(error, "; and the way back failed: ", trouble);
+        return FALSE;
+    }
     if (!move->touched_source)
         return TRUE;
     mose_process_thaw(move->source);

@@ -59,7 +59,7 @@ mose_move_disks(MoseMove *move, GError **error)
 
     if (options->side == MOSE_SIDE_VIRTUALIZER)
         return commit(move, error);
-    if (options->disks == MOSE_DISKS_SHARED)
+    if (options->disks != MOSE_DISKS_OVERLAY)
         return TRUE;
     if (move->far)
         return mose_move_far_overlay(move, error);

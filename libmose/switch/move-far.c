@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "switch/doubt.h"
+#include "switch/home-disks.h"
 #include "switch/image-locks.h"
 #include "switch/image-stamps.h"
 #include "switch/move.h"
@@ -67,13 +68,24 @@ locked_images(MoseMove *move)
     const GPtrArray *paths = move->images;
     JsonArray *array = json_array_new();
 
-    for (guint i = 0; i < paths->len; i++) {
+    for (guint i = 0; i < paths->len && !move->exports; i++) {
         g_autofree char *path =
             mose_far_map(paths->pdata[i], move->guest->far->maps, FALSE);
 
         json_array_add_string_element(array, path);
     }
     return array;
+}
+
+/* Its disks stay here. */
+static gboolean
+export_disks(MoseMove *move, GError **error)
+{
+    if (move->options->disks != MOSE_DISKS_HOME)
+        return TRUE;
+    move->exports = mose_home_disks_offer(move->guest, move->source_qmp, move->source,
+                                          move->far->link, error);
+    return move->exports != NULL;
 }
 
 static JsonObject *
@@ -84,9 +96,11 @@ take_request(MoseMove *move, GError **error)
     gboolean as_is =
         mose_rule_is_left_out(MOSE_RULE_IOAPIC_VERSION, move->options->without_rule);
 
+    JsonObject *request;
+
     if (!spec)
         return NULL;
-    return mose_json_object(
+    request = mose_json_object(
         "do", "s", "take", "name", "s", guest->name, "id", "s", guest->far->id, "life",
         "s", guest->far->life, "from", "s", g_get_host_name(), "spec", "o", spec,
         "machine-type", "s", guest->machine_type, "side", "s",
@@ -94,6 +108,11 @@ take_request(MoseMove *move, GError **error)
         (gint64)guest->generations, "timeline", "a", json_array_ref(guest->timeline),
         "overcommit", "b", move->options->overcommit, "ioapic-as-is", "b", as_is,
         "locked", "a", locked_images(move), NULL);
+    json_object_set_boolean_member(request, "home-net", move->options->home_net);
+    if (move->exports)
+        json_object_set_array_member(request, "home-disks",
+                                     mose_exports_to_json(move->exports->disks));
+    return request;
 }
 
 /* The destination has no process here, only a monitor. */
@@ -119,8 +138,7 @@ mose_move_far_launch(MoseMove *move, GError **error)
     JsonObject *request;
 
     move->images = mose_image_locks_written(move->source);
-    request = take_request(move, error);
-    if (!request)
+    if (!export_disks(move, error) || !(request = take_request(move, error)))
         return FALSE;
     answer = mose_far_end_call(move->far, request, TAKE_MS, wake_fd(move), error);
     if (!answer)
@@ -251,6 +269,7 @@ mose_move_far_commit(MoseMove *move, GError **error)
     if (!mose_move_stand_still(move, error) || !note_images(move, error) ||
         !mose_far_end_tell(move->far, mose_json_object("do", "s", "ready", NULL),
                            READY_MS, -1, error) ||
+        (move->exports && !mose_exports_activate(move->exports, error)) ||
         mose_move_interrupted(move, error))
         return FALSE;
     if (move->own_state) {

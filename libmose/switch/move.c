@@ -44,6 +44,7 @@ mose_move_free(MoseMove *move)
     mose_guardian_stop(move->guardian);
     mose_journal_free(move->journal);
     mose_launch_free(move->destination);
+    mose_exports_free(move->exports);
     mose_writes_free(move->writes);
     mose_facts_free(move->facts);
     mose_ram_free(move->written);
@@ -179,9 +180,20 @@ mose_move_begin(MoseMove *move, GError **error)
                                .source = guest->generation,
                                .side = move->options->side };
 
+    if (move->far && mose_guest_hangs_on_home(guest) &&
+        !mose_far_needs_home(move->options->far_record)) {
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+            "guest %s still hangs on %s, its home; from here it can only go back "
+            "there (`mose virtualize` on that host)",
+            guest->name, mose_far_label(guest->far));
+        return FALSE;
+    }
     if (move->far) {
         mose_far_replace(&guest->far, move->options->far_record);
         guest->far->boot_id = g_strdup(move->far->boot_id);
+        guest->far->home_disks |= move->options->disks == MOSE_DISKS_HOME;
+        guest->far->home_net |= move->options->home_net;
         entry.role = MOSE_ROLE_GIVER;
     }
     if (!choose_way(move, error) || !open_source(move, error) ||

@@ -6,6 +6,7 @@
 
 #include "qemu/ram.h"
 #include "guest/clock.h"
+#include "guest/exports.h"
 #include "switch/facts.h"
 #include "switch/guardian.h"
 #include "guest/journal.h"
@@ -29,6 +30,7 @@ typedef struct {
     MoseFarEnd *far;     /* options->far: the destination is on that host; NULL: here */
     gint64 far_clock_us; /* its CLOCK_MONOTONIC minus ours */
     GPtrArray *images;   /* paths of those that the source has locked for writing */
+    MoseExports *exports; /* its disks, where they stay here */
 
     MoseProcess *source;
     MoseQmp *source_qmp;

@@ -12,6 +12,7 @@
 #include "switch/stop.h"
 #include "switch/switch.h"
 #include "switch/take.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -183,6 +184,8 @@ give(MoseFarEnd *end, JsonObject *request, GError **error)
     far->id = g_strdup(mose_json_string(request, "id", NULL));
     far->name = g_strdup(mose_json_string(request, "from", NULL));
     far->maps = swapped_maps(request);
+    far->home_disks = guest->far->home_disks;
+    far->home_net = guest->far->home_net;
     good = mose_switch(guest, &options, &report, error);
     mose_switch_report_clear(&report);
     return good;
@@ -208,8 +211,10 @@ serve(MoseFarEnd *end, JsonObject *request, GError **error)
         const char *name;
         gboolean (*serve)(MoseFarEnd *end, JsonObject *request, GError **error);
     } requests[] = {
-        { "hello", serve_hello },     { "take", serve_take }, { "give", serve_give },
-        { "outcome", serve_outcome }, { "told", serve_told }, { "stop", serve_stop },
+        { "hello", serve_hello },         { "take", serve_take },
+        { "give", serve_give },           { "outcome", serve_outcome },
+        { "told", serve_told },           { "stop", serve_stop },
+        { "tie", mose_tether_serve_tie }, { "wake", mose_tether_serve_wake },
     };
     const char *name = mose_json_string(request, "do", "");
     g_autoptr(GError) cause = NULL;

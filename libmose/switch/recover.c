@@ -8,6 +8,7 @@
 #include "switch/debug.h"
 #include "switch/doubt.h"
 #include "guest/disks.h"
+#include "guest/exports.h"
 #include "guest/generation.h"
 #include "guest/guest-dir.h"
 #include "guest/journal.h"
@@ -15,6 +16,7 @@
 #include "guest/plug.h"
 #include "guest/writes.h"
 #include "switch/resume.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -48,6 +50,9 @@ undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
      * the kernel has taken it apart. */
     if (destination)
         mose_process_doom(destination);
+    /* Disks that were to stay here. */
+    if (entry->role == MOSE_ROLE_GIVER && !mose_exports_clear(guest, error))
+        return FALSE;
     if (process) {
         mose_process_thaw(process);
         source = mose_guest_connect(guest, MOSE_MONITOR_GUARDIAN, error);
@@ -198,6 +203,13 @@ bury(MoseGuest *guest, const MoseJournalEntry *entry, const MoseProcess *source,
     return TRUE;
 }
 
+/* Its disks are the new process's, and nothing is needed of the other host. */
+static gboolean
+come_home(MoseGuest *guest, GError **error)
+{
+    return !guest->far || !guest->far->host || mose_tether_clear(guest, error);
+}
+
 static gboolean
 finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
 {
@@ -229,6 +241,9 @@ finish(MoseGuest *guest, MoseJournalEntry *entry, GError **error)
     if (old != entry->generation && !end_source(source, error))
         return FALSE;
     take_over(guest, entry, destination);
+    if (entry->role == MOSE_ROLE_TAKER && !come_home(guest, &later))
+        g_debug("coming home: %s", later->message);
+    g_clear_error(&later);
     if (!settle(guest, entry, qmp, &later))
         g_debug("settling: %s", later->message);
     mose_launch_forget_channels(guest, entry->generation);
@@ -287,6 +302,13 @@ note_end(MoseGuest *guest, GError **error)
     return mose_guest_save(guest, error);
 }
 
+/* A guest that is away may need its home; the tether may have died. */
+static gboolean
+tie(const MoseGuest *guest, GError **error)
+{
+    return !mose_tether_is_needed(guest) || mose_tether_start(guest, NULL, error);
+}
+
 /* The other host was told to run the guest, and this one's MOSE died before it had an
  * answer, or after it. */
 static gboolean
@@ -316,7 +338,7 @@ recover_given(MoseGuest *guest, const MoseJournalEntry *entry, MoseRecovered *re
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "guest %s has gone back to %s", guest->name,
                     mose_far_label(guest->far));
-    return mose_guest_is_away(guest);
+    return mose_guest_is_away(guest) && tie(guest, error);
 }
 
 gboolean
@@ -333,7 +355,8 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     if (!mose_journal_read(guest->dir, &entry, &cause)) {
         if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
             return mose_journal_end(guest->dir, error) &&
-                   mose_plug_recover(guest, error) && note_end(guest, error);
+                   mose_plug_recover(guest, error) && note_end(guest, error) &&
+                   tie(guest, error);
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }

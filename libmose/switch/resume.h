@@ -18,10 +18,10 @@ gboolean mose_status_is_live(JsonObject *status);
 gboolean mose_resume_source(MoseQmp *source, gboolean was_running, GError **error);
 
 /*
- * Whether a migration of @source's that has ended is not cleared away: its thread hangs,
- * and QEMU refuses each later one ("duplicate yank instance"). QEMU 10.0 does that when
- * a channel of several breaks while another has been told to sync and not begun
- * (migration/multifd.c: multifd_send_thread leaves without the sem_sync for which
+ * Whether a migration of @source's that has ended is not cleared away: its thread
+ * hangs, and QEMU refuses each later one ("duplicate yank instance"). QEMU 10.0 does
+ * that when a channel of several breaks while another has been told to sync and not
+ * begun (migration/multifd.c: multifd_send_thread leaves without the sem_sync for which
  * multifd_send_sync_main waits). No command of QEMU's ends it; the guest runs on.
  */
 gboolean mose_source_hangs(MoseQmp *source);

@@ -9,6 +9,7 @@
 #include "guest/launch.h"
 #include "qemu/command.h"
 #include "switch/far-end.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -52,6 +53,8 @@ mose_stop(MoseGuest *guest, GError **error)
             return FALSE;
         mose_launch_forget_files(guest, i);
     }
+    if (!mose_tether_clear(guest, error))
+        return FALSE;
     remove_sockets(guest);
     return mose_guest_remove(guest, error);
 }

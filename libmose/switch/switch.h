@@ -30,6 +30,7 @@ typedef enum {
 typedef enum {
     MOSE_DISKS_SHARED,  /* both sides write the same images */
     MOSE_DISKS_OVERLAY, /* the emulator only reads them, and writes overlays */
+    MOSE_DISKS_HOME,    /* to another host: they stay here (home-disks.h) */
 } MoseDisks;
 
 /* What a switch tells of itself while it is under way. */
@@ -49,13 +50,14 @@ typedef struct {
 typedef struct {
     MoseSide side; /* where the guest is to go */
     MoseWay way;
-    guint channels; /* by copy; 0 or 1: one, which all goes through MOSE; more:
-                       so many for memory, from QEMU to QEMU */
+    guint channels;          /* by copy; 0 or 1: one, which all goes through MOSE; more:
+                                so many for memory, from QEMU to QEMU */
     guint max_downtime_ms;   /* by copy: what a guest that writes fast may be kept still
                                 at the end; 0: MOSE_DOWNTIME_MS */
     gboolean overcommit;     /* copy even if the host has less memory */
     MoseDisks disks;         /* of the emulator */
     const char *overlay_dir; /* absolute; NULL: each beside its image */
+    gboolean home_net;       /* to another host: its network stays here (home-net.h) */
     /* The host that the guest is to go to, which has been reached, and what guest->far
      * becomes; NULL: this one. */
     MoseFarEnd *far;

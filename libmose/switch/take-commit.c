@@ -5,7 +5,9 @@
 #include "guest/taken.h"
 #include "guest/writes.h"
 #include "qemu/ram.h"
+#include "switch/home-disks.h"
 #include "switch/take-private.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -108,7 +110,9 @@ mose_take_commit(MoseTake *take, JsonObject *request, gint64 *ret_resume_us,
     gboolean was_running = mose_json_bool(request, "was-running", TRUE);
     g_autoptr(MoseWrites) writes = NULL;
 
-    if (!plan_writes(take, request, &writes, error))
+    if (!plan_writes(take, request, &writes, error) ||
+        (take->guest == take->options->home && take->guest->far->home_disks &&
+         !mose_home_disks_take(take->guest, error)))
         return FALSE;
     mose_journal_set_running(take->journal, was_running);
     /* In this order: recovery takes the first one back where the second is missing. */
@@ -142,7 +146,9 @@ mose_take_settle(MoseTake *take, GError **error)
     guest->start_time = take->launch->process->start_time;
     guest->clock = (MoseClockLine){ 0 };
     guest->far->away = FALSE;
-    mose_launch_settle(take->launch->qmp, take->launch->line, &first);
+    if (guest == take->options->home)
+        mose_tether_clear(guest, &first);
+    mose_launch_settle(take->launch->qmp, take->launch->line, first ? NULL : &first);
     mose_writes_forget(guest, guest->generation);
     if (mose_guest_save(guest, first ? NULL : &first))
         mose_journal_end(guest->dir, first ? NULL : &first);

@@ -5,6 +5,7 @@
 
 #include "guest/taken.h"
 #include "host/fitness.h"
+#include "switch/home-disks.h"
 #include "switch/image-locks.h"
 #include "switch/take-private.h"
 #include "util/error.h"
@@ -61,7 +62,8 @@ is_timeline(JsonArray *timeline)
     return TRUE;
 }
 
-/* The guest's description, as it is here. */
+/* The guest's description, as it is here. Where its disks were at home all the time it
+ * is the one that home has: nothing was plugged in or out meanwhile. */
 static gboolean
 adopt_spec(MoseTake *take, JsonObject *object, GError **error)
 {
@@ -70,6 +72,8 @@ adopt_spec(MoseTake *take, JsonObject *object, GError **error)
 
     if (!spec)
         return FALSE;
+    if (guest == take->options->home && guest->far->home_disks)
+        return check_spec(guest->spec, take->side, error);
     /* At home it is the one that the guest was started with. */
     if (guest == take->options->home &&
         g_file_test(guest->spec->qemu, G_FILE_TEST_IS_EXECUTABLE)) {
@@ -102,6 +106,21 @@ note_origin(MoseTake *take, JsonObject *request)
     guest->side = take->side;
 }
 
+/* What stays on the other host: the guest's QEMU here gets it through the link. */
+static gboolean
+adopt_home(MoseTake *take, JsonObject *request, GError **error)
+{
+    JsonArray *disks = mose_json_array(request, "home-disks");
+    MoseFar *far = take->guest->far;
+
+    if (take->guest == take->options->home)
+        return TRUE;
+    far->home_disks = disks != NULL;
+    far->home_net = mose_json_bool(request, "home-net", FALSE);
+    return !disks || (mose_home_disks_adopt(take->guest, disks, error) &&
+                      mose_home_disks_listen(take->guest, take->end->link, error));
+}
+
 gboolean
 mose_take_read(MoseTake *take, JsonObject *request, GError **error)
 {
@@ -132,7 +151,7 @@ mose_take_read(MoseTake *take, JsonObject *request, GError **error)
     json_array_unref(guest->timeline);
     guest->timeline = json_array_ref(timeline);
     note_origin(take, request);
-    return adopt_spec(take, spec, error);
+    return adopt_spec(take, spec, error) && adopt_home(take, request, error);
 }
 
 gboolean

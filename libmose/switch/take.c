@@ -6,7 +6,10 @@
 #include "guest/disks.h"
 #include "guest/taken.h"
 #include "qemu/ram.h"
+#include "switch/home-disks.h"
+#include "switch/home-net.h"
 #include "switch/take-private.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -52,6 +55,9 @@ start_qemu(MoseTake *take, JsonObject *request, GError **error)
         .incoming = TRUE,
     };
 
+    if (take->guest->far->home_net)
+        what.open_tap = take->guest == take->options->home ? mose_home_net_take
+                                                           : mose_home_net_make;
     if (spec->ram_private && !overcommit && !mose_ram_has_room(spec->ram_size, error))
         return FALSE;
     if (!spec->ram_private) {
@@ -62,6 +68,8 @@ start_qemu(MoseTake *take, JsonObject *request, GError **error)
     }
     take->launch = mose_launch(take->guest, &what, error);
     return take->launch &&
+           (take->guest == take->options->home ||
+            mose_tether_offer(take->guest, take->end->link, error)) &&
            mose_link_offer(take->end->link, MOSE_SERVICE_MONITOR, monitor, error);
 }
 
@@ -226,6 +234,8 @@ untake(MoseTake *take)
     if (take->launch)
         mose_launch_abort(take->guest, take->launch);
     if (take->guest && take->guest == take->options->home) {
+        if (take->guest->far->home_disks)
+            mose_home_disks_give(take->guest, NULL); /* before it is told to go on */
         mose_guest_reload(take->guest, NULL);
         mose_guest_save(take->guest, NULL);
     }

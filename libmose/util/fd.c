@@ -3,6 +3,7 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "util/error.h"
@@ -15,6 +16,26 @@ mose_fd_close(MoseFd fd)
     if (fd >= 0)
         close(fd);
     errno = saved_errno;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+void
+mose_fd_keep_only(int *keep, gsize n)
+{
+    int next = 0;
+
+    qsort(keep, n, sizeof(*keep), compare);
+    for (gsize i = 0; i < n; i++) {
+        if (keep[i] > next)
+            close_range((guint)next, (guint)keep[i] - 1, 0);
+        next = MAX(next, keep[i] + 1);
+    }
+    close_range((guint)next, ~0U, 0);
 }
 
 gboolean

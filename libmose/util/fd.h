@@ -25,6 +25,10 @@ mose_fd_steal(MoseFd *fd)
     return ret;
 }
 
+/* Close all descriptors but those of @keep, which is sorted, and may have negative
+ * numbers. */
+void mose_fd_keep_only(int *keep, gsize n);
+
 /* Write all @len bytes, or fail with an error that names @what. */
 gboolean mose_fd_write_all(int fd, const void *data, gsize len, const char *what,
                            GError **error);

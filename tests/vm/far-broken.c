@@ -57,6 +57,9 @@ break_it(Break how, GSubprocess *command)
         hosts_reset_connections(far_hosts, HOST_THERE);
 }
 
+/* What the guest's disks do: `--disks`. */
+static const char *disks = "shared";
+
 /* `mose`, to bring @guest to the other host of the two. */
 static GSubprocess *
 begin(const VmGuest *guest, gboolean is_there)
@@ -68,6 +71,8 @@ begin(const VmGuest *guest, gboolean is_there)
                                      hosts_address(far_hosts, HOST_THERE),
                                      "--rsh",
                                      hosts_rsh(far_hosts),
+                                     "--disks",
+                                     disks,
                                      NULL };
     const char *const go_home[] = { "mose", "virtualize", guest->name, NULL };
 
@@ -201,15 +206,11 @@ test_phases(void)
 /* --- at random moments --- */
 
 static void
-test_random(void)
+break_at_random(VmGuest *guest)
 {
     guint breaks = g_test_slow() ? LONG_BREAKS : SHORT_BREAKS;
-    VmGuest *guest;
     gboolean is_there = FALSE;
 
-    if (far_cannot_run())
-        return;
-    guest = far_start("far-random", NULL);
     for (guint i = 0; i < breaks; i++) {
         int after_ms = g_test_rand_int_range(0, LATEST_MS);
         gboolean was_there = is_there;
@@ -227,6 +228,29 @@ test_random(void)
     put(guest, FALSE, &is_there);
     json_object_unref(vm_assert_healthy(guest));
     far_stop(guest);
+}
+
+static void
+test_random(void)
+{
+    if (!far_cannot_run())
+        break_at_random(far_start("far-random", NULL));
+}
+
+/* With a disk that stays at home. */
+static void
+test_random_home(void)
+{
+    g_autofree char *image = NULL, *options = NULL;
+
+    if (far_cannot_run())
+        return;
+    image = far_image("random-home");
+    options = g_strdup_printf("-drive file=%s,format=qcow2,if=virtio", image);
+    disks = "home";
+    break_at_random(far_start("far-random-home", options));
+    disks = "shared";
+    disk_image_assert_ring(image, "qcow2", 1);
 }
 
 /* --- silence --- */
@@ -341,6 +365,7 @@ main(int argc, char **argv)
     far_setup();
     g_test_add_func("/far-broken/phases", test_phases);
     g_test_add_func("/far-broken/random", test_random);
+    g_test_add_func("/far-broken/random-home", test_random_home);
     g_test_add_func("/far-broken/silence", test_silence);
     return far_run_tests();
 }

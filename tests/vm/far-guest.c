@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lib/disk-image.h"
 #include "util/json.h"
 
 Hosts *far_hosts;
@@ -45,6 +46,21 @@ far_stop(VmGuest *guest)
 {
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
     vm_guest_free(guest);
+}
+
+char *
+far_image(const char *name)
+{
+    g_autofree char *elsewhere_name = g_strconcat(name, "-elsewhere", NULL);
+    g_autofree char *dir = vm_path(name);
+    g_autofree char *elsewhere = vm_path(elsewhere_name);
+    char *image = g_build_filename(dir, "disk.qcow2", NULL);
+
+    g_mkdir_with_parents(dir, 0700);
+    g_mkdir_with_parents(elsewhere, 0700);
+    hosts_map(far_hosts, dir, elsewhere);
+    disk_image_make(image, "qcow2");
+    return image;
 }
 
 int

@@ -18,6 +18,10 @@ gboolean far_cannot_run(void);
 VmGuest *far_start(const char *name, const char *extra);
 void far_stop(VmGuest *guest);
 
+/* A new qcow2 image in a directory of its own, @name, that the other host has not got;
+ * free with g_free(). */
+char *far_image(const char *name);
+
 /* `mose emulate --on HOST`; its exit status. */
 int far_go(const VmGuest *guest, const char *host, char **ret_out, char **ret_err);
 

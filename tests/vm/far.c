@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/disk-image.h"
+#include "switch/tether.h"
 #include "util/json.h"
 #include "vm/far-guest.h"
 
@@ -39,6 +40,94 @@ test_there_and_back(void)
         far_assert_answers(guest);
     }
     json_object_unref(vm_assert_healthy(guest));
+    far_stop(guest);
+    disk_image_assert_ring(image, "qcow2", 1);
+}
+
+/* Whether QEMU at @side has the image open itself. */
+static gboolean
+has_open(const char *image)
+{
+    const char *argv[] = { "sh", "-c",
+                           "for f in /proc/[0-9]*/fd/*; do "
+                           "[ \"$(readlink $f)\" = \"$0\" ] || continue; "
+                           "p=${f#/proc/}; cat /proc/${p%%/*}/comm; done 2>/dev/null",
+                           image, NULL };
+    g_autofree char *out = NULL;
+
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
+                               NULL, &out, NULL, NULL, NULL));
+    return strstr(out, "qemu-system") != NULL;
+}
+
+/* The worker's steps on its disk come on, wherever it is: asked of its own web server, by
+ * its shell. */
+static void
+assert_writes(VmGuest *guest)
+{
+    gint64 first = -1;
+
+    for (int i = 0; i < 400; i++) {
+        g_autofree char *text = vm_shell_output(
+            guest, "wget -q -O - http://127.0.0.1/cgi-bin/status");
+        g_autoptr(JsonObject) page = mose_json_parse(text, -1, "status page", NULL);
+        JsonObject *disks = mose_json_child(mose_json_child(page, "worker"), "disks");
+        gint64 steps = mose_json_int(mose_json_child(disks, "vda"), "steps", -1);
+
+        if (first < 0)
+            first = steps;
+        if (steps > first + 1)
+            return;
+        g_usleep(100000);
+    }
+    g_error("%s: the disk makes no steps", guest->name);
+}
+
+static MoseProcess *
+tether_of(const VmGuest *vm)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(vm->name, MOSE_GUEST_LOOK, NULL);
+
+    return mose_tether_process(guest);
+}
+
+/* Its disk is at home all the time; what carries it there may die. */
+static void
+test_disks_at_home(void)
+{
+    VmGuest *guest;
+    g_autofree char *image = NULL, *options = NULL;
+
+    if (far_cannot_run())
+        return;
+    image = far_image("home");
+    options = g_strdup_printf("-drive file=%s,format=qcow2,if=virtio", image);
+    guest = far_start("far-home", options);
+    for (int i = 0; i < TIMES; i++) {
+        g_autoptr(MoseProcess) tether = NULL, other = NULL;
+        g_autofree char *err = NULL, *back = NULL;
+
+        g_assert_true(has_open(image));
+        if (vm_mose(NULL, &err, "emulate", guest->name, "--on",
+                    hosts_address(far_hosts, HOST_THERE), "--rsh", hosts_rsh(far_hosts),
+                    "--disks", "home", NULL) != 0)
+            g_error("there: %s", err);
+        far_assert_listed(guest, "away", "running");
+        g_assert_false(has_open(image));
+        assert_writes(guest);
+        tether = tether_of(guest);
+        g_assert_true(tether && mose_process_kill(tether));
+        far_assert_listed(guest, "away", "running"); /* which makes another */
+        other = tether_of(guest);
+        g_assert_true(other && mose_process_alive(other));
+        assert_writes(guest);
+        if (vm_mose(NULL, &back, "virtualize", guest->name, NULL) != 0)
+            g_error("back: %s", back);
+        far_assert_listed(guest, "running", "");
+        g_assert_true(mose_process_wait(other, 5000));
+        g_assert_true(has_open(image));
+        assert_writes(guest);
+    }
     far_stop(guest);
     disk_image_assert_ring(image, "qcow2", 1);
 }
@@ -148,6 +237,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     far_setup();
     g_test_add_func("/far/there-and-back", test_there_and_back);
+    g_test_add_func("/far/disks-at-home", test_disks_at_home);
     g_test_add_func("/far/stop", test_stop);
     g_test_add_func("/far/refused", test_refused);
     g_test_add_func("/far/other-image", test_other_image);

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "lib/vm-download.h"
 #include "lib/vm-net.h"
 #include "net/private-tap.h"
 #include "net/pump.h"
@@ -192,49 +193,11 @@ sum_in_guest(VmGuest *guest, const char *of)
 /* ---- files -------------------------------------------------------------------------
  */
 
-/* Skip the header of a reply. */
-static void
-skip_header(GInputStream *in)
-{
-    char last[4] = { 0 };
-
-    while (memcmp(last, "\r\n\r\n", 4) != 0) {
-        memmove(last, last + 1, 3);
-        g_assert_cmpint(g_input_stream_read(in, last + 3, 1, NULL, NULL), ==, 1);
-    }
-}
-
-/* Thread: what the guest's server has as /big, its sum. */
-static gpointer
-download(gpointer data)
-{
-    static const char request[] = "GET /big HTTP/1.0\r\n\r\n";
-    g_autoptr(GSocketClient) client = g_socket_client_new();
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GSocketConnection) connection =
-        g_socket_client_connect_to_host(client, "10.77.0.2", 80, NULL, &error);
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_autofree guint8 *piece = g_malloc(1 << 20);
-    g_autoptr(GInputStream) in = NULL;
-    gssize got;
-
-    g_assert_no_error(error);
-    g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(connection)),
-                              request, strlen(request), NULL, NULL, &error);
-    g_assert_no_error(error);
-    in = g_buffered_input_stream_new(
-        g_io_stream_get_input_stream(G_IO_STREAM(connection)));
-    skip_header(in);
-    while ((got = g_input_stream_read(in, piece, 1 << 20, NULL, &error)) > 0)
-        g_checksum_update(sum, piece, got);
-    g_assert_no_error(error);
-    return g_strdup(g_checksum_get_string(sum));
-}
-
 static void
 download_several(VmGuest *guest)
 {
     g_autofree char *sum = NULL;
+    VmDownload downloads[CONNECTIONS];
     GThread *threads[CONNECTIONS];
     gint64 start;
 
@@ -242,8 +205,10 @@ download_several(VmGuest *guest)
              "head -c " G_STRINGIFY(FILE_MB) "m /dev/urandom >/var/www/html/big");
     sum = sum_in_guest(guest, "cat /var/www/html/big");
     start = g_get_monotonic_time();
-    for (int i = 0; i < CONNECTIONS; i++)
-        threads[i] = g_thread_new("download", download, NULL);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        downloads[i] = (VmDownload){ "10.77.0.2", FALSE, 0 };
+        threads[i] = g_thread_new("download", vm_download, &downloads[i]);
+    }
     for (int i = 0; i < CONNECTIONS; i++) {
         g_autofree char *got = g_thread_join(threads[i]);
 
