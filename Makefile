@@ -1,7 +1,7 @@
 # A thin front: Meson does the work.
 BUILD ?= build
 
-.PHONY: all deps test test-full demo check bench install clean
+.PHONY: all deps test test-full demo demo-two-hosts check bench install clean
 
 all: deps $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -20,6 +20,9 @@ test-full: all
 
 demo: all
 	@tools/demo $(BUILD)
+
+demo-two-hosts: all
+	@tools/demo-two-hosts $(BUILD)
 
 check: deps
 	@tools/install-deps --dev

@@ -9,15 +9,14 @@
 #include <string.h>
 
 #include "bench/result.h"
+#include "bench/ssh.h"
 #include "lib/hosts.h"
 #include "util/json.h"
 
 #define ROUNDS 3
-#define CHUNK (64u << 20) /* random, so that nothing gains by packing it */
 #define IPERF_SECONDS "5"
 #define MBIT 1000
 #define DELAY_MS 20
-#define CIPHER_LINE "kex: client->server cipher: "
 
 static const char *const ciphers[] = { NULL, /* what both agree upon */
                                        "aes128-gcm@openssh.com",
@@ -25,73 +24,6 @@ static const char *const ciphers[] = { NULL, /* what both agree upon */
 static const char *const streams[] = { "1", "4" };
 
 static Hosts *hosts;
-static guint32 *chunk;
-static char *agreed; /* the cipher */
-
-static void
-fill_chunk(void)
-{
-    guint32 x = 1;
-
-    chunk = g_malloc(CHUNK);
-    for (gsize i = 0; i < CHUNK / sizeof(*chunk); i++) {
-        x = x * 1664525 + 1013904223;
-        chunk[i] = x;
-    }
-}
-
-/* Where ssh -v tells it. */
-static void
-read_agreed(const char *err)
-{
-    const char *at = strstr(err, CIPHER_LINE);
-
-    if (at && !agreed) {
-        at += strlen(CIPHER_LINE);
-        agreed = g_strndup(at, strcspn(at, " "));
-    }
-}
-
-static GSubprocess *
-start_ssh(const char *cipher)
-{
-    g_autofree char *line = g_strdup_printf(
-        "%s -v %s%s %s 'cat >/dev/null'", hosts_rsh(hosts), cipher ? "-c " : "",
-        cipher ? cipher : "", hosts_address(hosts, HOST_THERE));
-    g_auto(GStrv) words = NULL;
-
-    g_assert_true(g_shell_parse_argv(line, NULL, &words, NULL));
-    return hosts_spawn(hosts, HOST_HERE,
-                       G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
-                       (const char *const *)words);
-}
-
-/* MB/s, the login not counted in: the clock starts when the other side has begun to
- * take what is sent. */
-static double
-measure_ssh(const char *cipher, guint chunks)
-{
-    g_autoptr(GSubprocess) process = start_ssh(cipher);
-    GOutputStream *in = g_subprocess_get_stdin_pipe(process);
-    g_autoptr(GBytes) none = g_bytes_new(NULL, 0);
-    g_autofree char *err = NULL;
-    g_autoptr(GError) error = NULL;
-    gint64 begin;
-
-    g_output_stream_write_all(in, chunk, CHUNK, NULL, NULL, &error);
-    g_assert_no_error(error);
-    begin = g_get_monotonic_time();
-    for (guint i = 0; i < chunks; i++) {
-        g_output_stream_write_all(in, chunk, CHUNK, NULL, NULL, &error);
-        g_assert_no_error(error);
-    }
-    g_subprocess_communicate_utf8(process, NULL, NULL, NULL, &err, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint(g_subprocess_get_exit_status(process), ==, 0);
-    read_agreed(err);
-    return (double)chunks * (CHUNK >> 20) * 1e6 /
-           (double)(g_get_monotonic_time() - begin);
-}
 
 static void
 tell(const char *way, const char *link, const char *what, GArray *values)
@@ -116,11 +48,9 @@ measure_ciphers(const char *link, guint chunks)
         g_autofree char *what = NULL;
 
         for (int round = 0; round < ROUNDS; round++)
-            bench_add(values, measure_ssh(ciphers[i], chunks));
+            bench_add(values, bench_ssh(hosts, ciphers[i], chunks));
         what = g_strdup_printf("ssh, %s%s", ciphers[i] ? ciphers[i] : "as it likes: ",
-                               ciphers[i] ? ""
-                               : agreed   ? agreed
-                                          : "unknown");
+                               ciphers[i] ? "" : bench_ssh_agreed());
         tell(way, link, what, values);
     }
 }
@@ -191,7 +121,6 @@ measure_all(void)
 {
     GSubprocess *server = start_iperf_server();
 
-    fill_chunk();
     measure("fast", 32, server);
     if (hosts_shape(hosts, MBIT, DELAY_MS))
         measure("slow", 8, server);
@@ -200,8 +129,6 @@ measure_all(void)
     if (server)
         g_subprocess_force_exit(server);
     g_clear_object(&server);
-    g_free(chunk);
-    g_free(agreed);
 }
 
 int

@@ -233,6 +233,7 @@ typedef struct {
     void (*volatile call)(void);
     const char *volatile trouble; /* what its own work has found, or NULL */
     volatile uint64_t tsc;        /* as it last read it */
+    volatile uint64_t off;        /* ticks by which a TSC was wrong, the most of them */
     uint64_t guard_stack;         /* of guarded(); 0: none */
     uint64_t guard_error, guard_cr2;
 } Vcpu;

@@ -22,6 +22,15 @@ write_chunk(unsigned vcpu, uint32_t step)
     }
 }
 
+/* What is wrong with a TSC, and by how much. */
+static void
+tsc_trouble(Vcpu *vcpu, const char *wrong, uint64_t by)
+{
+    vcpu->trouble = wrong;
+    if (by > vcpu->off)
+        vcpu->off = by;
+}
+
 void
 vcpu_step(unsigned vcpu)
 {
@@ -29,10 +38,10 @@ vcpu_step(unsigned vcpu)
     uint64_t first_tsc = first->tsc, tsc = rdtsc();
 
     if (tsc < me->tsc)
-        me->trouble = "its TSC went back";
+        tsc_trouble(me, "its TSC went back", me->tsc - tsc);
     /* What the first one has read before is not in this one's future. */
     if (tsc < first_tsc)
-        me->trouble = "its TSC is behind the first vCPU's";
+        tsc_trouble(me, "its TSC is behind the first vCPU's", first_tsc - tsc);
     me->tsc = tsc;
     write_chunk(vcpu, me->steps + WORDS / CHUNK + 1);
     me->steps++;
@@ -58,6 +67,7 @@ prepare(void)
         return "one vCPU";
     for (unsigned i = 1; i < machine.vcpus; i++) {
         vcpus[i].trouble = NULL;
+        vcpus[i].off = 0;
         steps[i] = vcpus[i].steps;
     }
     return NULL;
@@ -70,7 +80,8 @@ work(void)
 
     for (unsigned i = 1; i < machine.vcpus; i++)
         if (vcpus[i].online && vcpus[i].tsc > tsc && vcpus[i].tsc > rdtsc())
-            vcpus[i].trouble = "its TSC is ahead of the first vCPU's";
+            tsc_trouble(&vcpus[i], "its TSC is ahead of the first vCPU's",
+                        vcpus[i].tsc - tsc);
     vcpus[0].tsc = tsc;
 }
 
@@ -86,6 +97,8 @@ check_one(unsigned i)
     done = vcpu->steps;
     if (!wait_change(&vcpu->steps, done, ANSWER_MS))
         return say("vCPU %u does nothing", i);
+    if (vcpu->trouble && vcpu->off)
+        return say("vCPU %u: %s by %lu ticks", i, vcpu->trouble, vcpu->off);
     return vcpu->trouble ? say("vCPU %u: %s", i, vcpu->trouble) : NULL;
 }
 
