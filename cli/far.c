@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define MAX_BANDWIDTH_MB 1000000
-#define MAX_COMPRESS 19
 
 static char *on, *rsh, *command, *network;
 static char **maps;
@@ -28,7 +27,7 @@ const GOptionEntry mose_cli_far_entries[] = {
     { "bandwidth", 0, 0, G_OPTION_ARG_INT, &bandwidth_mb,
       "to or from another host: so much of the guest at most", "MB/S" },
     { "compress", 0, 0, G_OPTION_ARG_INT, &compress_level,
-      "to or from another host: what this one sends, by zstd", "1..19" },
+      "to or from another host: what goes between them, by zstd", "1..19" },
     { NULL },
 };
 
@@ -50,7 +49,7 @@ mose_cli_far_check(void)
         wrong = "--network: there or home";
     else if (bandwidth_mb < 0 || bandwidth_mb > MAX_BANDWIDTH_MB)
         wrong = "--bandwidth: 1 to 1000000 MB/s";
-    else if (compress_level < 0 || compress_level > MAX_COMPRESS)
+    else if (compress_level < 0 || compress_level > MOSE_LINK_MAX_COMPRESS)
         wrong = "--compress: 1 to 19";
     else if (!mose_far_check_maps((const char *const *)maps, &error))
         wrong = error->message;

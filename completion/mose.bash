@@ -21,6 +21,7 @@ _mose_options()
             '--overlay-dir --on --rsh --mose-path --map --network --bandwidth --compress' \
             '--json --help'
         ;;
+    receive) echo '--compress --json --help' ;;
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
     *) echo '--json --help' ;;
@@ -73,6 +74,7 @@ _mose_argument()
     emulate:--disks) echo 'shared overlay home' ;;
     emulate:--overlay-dir) echo FILES ;;
     virtualize:--disks | virtualize:--overlay-dir) ;;
+    receive:--compress) ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;
     emulate:--on | emulate:--rsh | emulate:--mose-path | emulate:--map) ;;
     emulate:--bandwidth | emulate:--compress) ;;

@@ -32,9 +32,12 @@ enum {
 #define MOSE_LINK_HELLO_MS 120000
 #define MOSE_LINK_SILENCE_MS 10000
 
+#define MOSE_LINK_MAX_COMPRESS 19
+
 /* Each side has options of its own; they are about what it sends. */
 typedef struct {
-    guint compress_level;     /* of zstd, 1..19, for bulk channels; 0: none */
+    guint compress_level; /* of zstd, 1 to MOSE_LINK_MAX_COMPRESS, for bulk channels; 0:
+                             none */
     guint64 bytes_per_second; /* on the wire, of bulk channels together; 0: no limit */
     /* Limits in milliseconds, 0 for the default: until the other side has said hello,
      * and how long it may be silent afterwards (it gives several signs of life in

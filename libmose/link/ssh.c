@@ -57,7 +57,7 @@ add_ssh_options(GPtrArray *argv)
 
 char **
 mose_ssh_argv(const char *host, const char *rsh, const char *far_command,
-              GError **error)
+              guint compress_level, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) cause = NULL;
@@ -80,6 +80,10 @@ mose_ssh_argv(const char *host, const char *rsh, const char *far_command,
     g_ptr_array_add(argv, g_strdup(host));
     g_ptr_array_add(argv, g_strdup(far_command ? far_command : "mose"));
     g_ptr_array_add(argv, g_strdup("receive"));
+    if (compress_level) {
+        g_ptr_array_add(argv, g_strdup("--compress"));
+        g_ptr_array_add(argv, g_strdup_printf("%u", compress_level));
+    }
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&argv), FALSE);
 }

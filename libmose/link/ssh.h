@@ -14,7 +14,7 @@
  * for the connection, and without a terminal here no questions (BatchMode). Others get
  * none. INVALID where it cannot be split.
  * @far_command: what to run there, a word or more for the shell of that host; NULL for
- * "mose". "receive" is added.
+ * "mose". "receive" is added, and "--compress" @compress_level if that is not 0.
  */
 char **mose_ssh_argv(const char *host, const char *rsh, const char *far_command,
-                     GError **error);
+                     guint compress_level, GError **error);

@@ -180,7 +180,8 @@ MoseFarEnd *
 mose_far_end_open(const MoseFar *far, const MoseLinkOptions *options, int interrupt_fd,
                   GError **error)
 {
-    g_auto(GStrv) argv = mose_ssh_argv(far->host, far->rsh, far->command, error);
+    g_auto(GStrv) argv = mose_ssh_argv(far->host, far->rsh, far->command,
+                                       options ? options->compress_level : 0, error);
     g_autoptr(MoseFarEnd) end = NULL;
     MoseLink *link;
 

@@ -122,10 +122,11 @@ test_accept(void)
 /* --- ssh's command line --- */
 
 static void
-expect_argv(const char *host, const char *rsh, const char *far, const char *expected)
+expect_argv(const char *host, const char *rsh, const char *far, guint compress,
+            const char *expected)
 {
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) argv = mose_ssh_argv(host, rsh, far, &error);
+    g_auto(GStrv) argv = mose_ssh_argv(host, rsh, far, compress, &error);
     g_autofree char *text = argv ? g_strjoinv("|", argv) : NULL;
 
     g_assert_no_error(error);
@@ -135,13 +136,14 @@ expect_argv(const char *host, const char *rsh, const char *far, const char *expe
 static void
 test_ssh(void)
 {
-    g_auto(GStrv) argv = mose_ssh_argv("me@there", NULL, NULL, NULL);
+    g_auto(GStrv) argv = mose_ssh_argv("me@there", NULL, NULL, 0, NULL);
     g_autofree char *text = g_strjoinv(" ", argv);
 
     g_assert_true(g_str_has_prefix(text, "ssh -T "));
     g_assert_true(g_str_has_suffix(text, " me@there mose receive"));
-    expect_argv("there", "lsh -l 'some one'", "/opt/mose -v",
+    expect_argv("there", "lsh -l 'some one'", "/opt/mose -v", 0,
                 "lsh|-l|some one|there|/opt/mose -v|receive");
+    expect_argv("there", "lsh", NULL, 3, "lsh|there|mose|receive|--compress|3");
 }
 
 static void
@@ -154,10 +156,10 @@ test_ssh_refuses(void)
     for (gsize i = 0; i < G_N_ELEMENTS(hosts); i++) {
         g_autoptr(GError) cause = NULL;
 
-        g_assert_null(mose_ssh_argv(hosts[i], NULL, NULL, &cause));
+        g_assert_null(mose_ssh_argv(hosts[i], NULL, NULL, 0, &cause));
         assert_says(cause, MOSE_ERROR_INVALID, "is no host");
     }
-    g_assert_null(mose_ssh_argv("there", "ssh 'x", NULL, &error));
+    g_assert_null(mose_ssh_argv("there", "ssh 'x", NULL, 0, &error));
     assert_says(error, MOSE_ERROR_INVALID, "cannot be split");
 }
 
