@@ -44,6 +44,10 @@ mose_tsc_khz(const MoseTscSample *from, const MoseTscSample *to)
     return (guint64)((unsigned __int128)(to->tsc - from->tsc) * 1000000 / ns);
 }
 
+/* QEMU reads the TSC of a vCPU that it has paused, and tells of the stop when it has
+ * stopped the devices as well (system/cpus.c:do_vm_stop): so much later on a busy host. */
+#define STOP_LATE_MS 50
+
 /*
  * Whether the guest's TSC is the host's own: it lies between the host's at the stop and
  * at @due_tsc. So it is with a KVM that does not let its guests' TSC be set. What was
@@ -54,7 +58,7 @@ is_the_hosts(guint64 guest_tsc, guint64 due_tsc, guint64 khz, gint64 measured_ns
 {
     guint64 since = (guint64)((__int128)measured_ns * khz / 1000000);
 
-    return due_tsc - guest_tsc <= since + khz; /* and one ms, for the stop's stamp */
+    return due_tsc - guest_tsc <= since + STOP_LATE_MS * khz;
 }
 
 gint64

@@ -199,7 +199,8 @@ mose_far_end_open(const MoseFar *far, const MoseLinkOptions *options, int interr
 }
 
 gboolean
-mose_far_end_clock(MoseFarEnd *end, gint64 *ret_offset_us, GError **error)
+mose_far_end_clock(MoseFarEnd *end, gint64 *ret_offset_us, guint64 *ret_tsc_khz,
+                   GError **error)
 {
     gint64 shortest = G_MAXINT64;
 
@@ -215,6 +216,7 @@ mose_far_end_clock(MoseFarEnd *end, gint64 *ret_offset_us, GError **error)
             continue;
         shortest = took;
         *ret_offset_us = mose_json_int(answer, "us", 0) - before - took / 2;
+        *ret_tsc_khz = (guint64)mose_json_int(answer, "tsc-khz", 0);
     }
     return TRUE;
 }

@@ -80,9 +80,10 @@ gboolean mose_far_end_refuse(MoseFarEnd *end, const GError *cause, GError **erro
 
 /*
  * The other host's CLOCK_MONOTONIC minus ours, microseconds, known to half the way
- * there and back: the quickest of some tries.
+ * there and back: the quickest of some tries. And its TSC's frequency; 0: not told.
  */
-gboolean mose_far_end_clock(MoseFarEnd *end, gint64 *ret_offset_us, GError **error);
+gboolean mose_far_end_clock(MoseFarEnd *end, gint64 *ret_offset_us,
+                            guint64 *ret_tsc_khz, GError **error);
 
 /* What hello says of this host. */
 JsonObject *mose_far_end_self(void);

@@ -149,7 +149,7 @@ mose_move_far_launch(MoseMove *move, GError **error)
     move->destination = reach_monitor(move, error);
     move->launched_us = g_get_monotonic_time();
     if (!move->destination ||
-        !mose_far_end_clock(move->far, &move->far_clock_us, error))
+        !mose_far_end_clock(move->far, &move->far_clock_us, &move->far_tsc_khz, error))
         return FALSE;
     mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     return TRUE;

@@ -135,13 +135,15 @@ mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error)
 {
     MoseMove *move = data;
     MoseTscSample now = mose_tsc_sample();
+    guint64 khz = mose_tsc_khz(&move->tsc, &now);
     MoseRuleContext context = { mose_move_direction(move),
-                                mose_tsc_khz(&move->tsc, &now),
+                                move->far_tsc_khz ? move->far_tsc_khz : khz,
                                 stopped_ns,
                                 read_memory,
                                 write_memory,
                                 move,
-                                move->facts ? move->facts->facts.lost_features : NULL };
+                                move->facts ? move->facts->facts.lost_features : NULL,
+                                khz };
 
     if (move->options->tamper &&
         !move->options->tamper(doc, move->options->data, error))

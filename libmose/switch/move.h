@@ -29,6 +29,7 @@ typedef struct {
 
     MoseFarEnd *far;     /* options->far: the destination is on that host; NULL: here */
     gint64 far_clock_us; /* its CLOCK_MONOTONIC minus ours */
+    guint64 far_tsc_khz; /* its TSC's frequency; 0: not known */
     GPtrArray *images;   /* paths of those that the source has locked for writing */
     MoseExports *exports; /* its disks, where they stay here */
 

@@ -2,6 +2,7 @@
 /* A guest that is being taken: what take.c and take-commit.c share. */
 #pragma once
 
+#include "guest/clock.h"
 #include "guest/journal.h"
 #include "guest/launch.h"
 #include "switch/guardian.h"
@@ -16,6 +17,7 @@ typedef struct {
     MoseLaunch *launch;
     guint generation;
     MoseSide side;
+    MoseTscSample begun;
     gint64 ready_us; /* CLOCK_BOOTTIME of "ready"; 0: not yet */
     gboolean committed;
     gboolean uncertain; /* the guardians have to find out */

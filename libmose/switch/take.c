@@ -103,8 +103,14 @@ do_overlay(MoseTake *take, JsonObject *request, GError **error)
 static gboolean
 do_clock(MoseTake *take, JsonObject *request, GError **error)
 {
+    gint64 us = g_get_monotonic_time();
+    MoseTscSample now = mose_tsc_sample();
+
     return mose_far_end_answer(
-        take->end, mose_json_object("us", "i", g_get_monotonic_time(), NULL), error);
+        take->end,
+        mose_json_object("us", "i", us, "tsc-khz", "i",
+                         (gint64)mose_tsc_khz(&take->begun, &now), NULL),
+        error);
 }
 
 static gboolean
@@ -291,7 +297,8 @@ gboolean
 mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
           MoseDoubt *ret_taken, JsonObject **ret_report, GError **error)
 {
-    g_auto(MoseTake) take = { .end = end, .options = options };
+    g_auto(MoseTake)
+        take = { .end = end, .options = options, .begun = mose_tsc_sample() };
     g_autoptr(GError) cause = NULL;
     gboolean good;
 

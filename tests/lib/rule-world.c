@@ -79,8 +79,13 @@ rule_run(const char *name, guint direction, RuleWorld *world, MoseDoc *doc,
          GError **error)
 {
     const MoseRule *rule = mose_rule_by_name(name);
-    MoseRuleContext context = { direction,        3000000,           rule_stopped_ns,
-                                rule_read_memory, rule_write_memory, world };
+    MoseRuleContext context = { direction,
+                                3000000,
+                                rule_stopped_ns,
+                                rule_read_memory,
+                                rule_write_memory,
+                                world,
+                                .source_khz = world ? world->source_khz : 0 };
     gboolean changed = FALSE;
 
     g_assert_nonnull(rule);

@@ -13,6 +13,7 @@ typedef struct {
 /* What the context's functions answer. */
 typedef struct {
     gint64 stopped_ns;
+    guint64 source_khz;   /* of the context; 0: as the destination's, 3 GHz */
     guint64 page_address; /* 0: no RAM anywhere */
     guint8 page[4096];
     const guint8 *ram; /* NULL, or memory that is only read, from address 0 on */

@@ -74,6 +74,12 @@ test_line(void)
                     2 * ms);
     g_assert_true(line.known);
     g_assert_cmpuint(line.offset, ==, 0);
+    /* The same, where QEMU told of the stop 30 ms after it had read it. */
+    line = (MoseClockLine){ 0 };
+    g_assert_cmpint(mose_clock_advance(&line, 170 * ms, 205 * ms, khz, 5 * ms), ==,
+                    35 * ms);
+    g_assert_true(line.known);
+    g_assert_cmpuint(line.offset, ==, 0);
     /* No frequency, no line. */
     g_assert_cmpint(mose_clock_advance(&line, 0, 0, 0, 3 * ms), ==, 3 * ms);
     g_assert_false(line.known);

@@ -192,15 +192,24 @@ test_frequency_refused(void)
         guint64 khz;
         guint direction;
         gboolean refused;
+        guint64 source_khz; /* of another host */
     } cases[] = {
-        { 2900000, MOSE_KVM_TO_TCG, TRUE },  { 3100000, MOSE_KVM_TO_TCG, TRUE },
-        { 2990000, MOSE_KVM_TO_TCG, FALSE }, { 2900000, MOSE_TCG_TO_TCG, FALSE },
+        { 2900000, MOSE_KVM_TO_TCG, TRUE },
+        { 3100000, MOSE_KVM_TO_TCG, TRUE },
+        { 2990000, MOSE_KVM_TO_TCG, FALSE },
+        { 2900000, MOSE_TCG_TO_TCG, FALSE },
         { 0, MOSE_KVM_TO_TCG, FALSE },
+        { 0, MOSE_KVM_TO_TCG, TRUE, 2000000 },
+        { 0, MOSE_TCG_TO_TCG, TRUE, 2000000 },
+        { 0, MOSE_TCG_TO_KVM, TRUE, 2000000 },
+        { 0, MOSE_KVM_TO_KVM, TRUE, 2000000 },
+        { 0, MOSE_TCG_TO_TCG, FALSE, 2999000 },
+        { 3000000, MOSE_KVM_TO_TCG, FALSE, 2000000 }, /* its KVM scaled it */
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         static const guint64 tsc = 1000;
-        RuleWorld world = { 0 };
+        RuleWorld world = { .source_khz = cases[i].source_khz };
         g_autoptr(MoseDoc) doc = with_clocks(&world, 1, &tsc, NULL);
         g_autoptr(GError) error = NULL;
 

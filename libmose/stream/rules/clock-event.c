@@ -73,8 +73,8 @@ is_deadline(const MoseKernelView *view, const MoseClockEvent *event)
     return event->min_delta_ticks == MOSE_CLOCK_EVENT_MIN_TICKS &&
            event->max_delta_ticks == MOSE_CLOCK_EVENT_MAX_TICKS &&
            (event->features & (FEAT_ONESHOT | not_wanted)) == FEAT_ONESHOT &&
-           has_deadline_frequency(event, view->context->tsc_khz) && is_in_use(event) &&
-           has_functions(view, event);
+           has_deadline_frequency(event, mose_rule_source_khz(view->context)) &&
+           is_in_use(event) && has_functions(view, event);
 }
 
 /* The one in the area at @base, whose lines are looked through page by page. The first

@@ -15,7 +15,8 @@
  *
  * A guest without this clock has measured its TSC at its boot, or was told: nothing can
  * make it believe another frequency. It is refused if it would be off by more than 1 %;
- * less is what KVM itself may have measured wrongly, on a host that is a guest.
+ * less is what KVM itself may have measured wrongly, on a host that is a guest. So it
+ * is between two hosts whose TSCs differ, whatever their accelerators.
  */
 #include "stream/rules/list.h"
 #include "stream/rules/paravirt.h"
@@ -61,16 +62,18 @@ rewrite_cpu(MoseDoc *doc, MoseSection *cpu, guint number, gpointer data, GError 
 static gboolean
 bearable(const MoseRuleContext *context, MoseSection *cpu, GError **error)
 {
-    guint64 khz = mose_paravirt_msr(cpu, "cpu/tsc_khz", "env.tsc_khz");
+    guint64 scaled = mose_paravirt_msr(cpu, "cpu/tsc_khz", "env.tsc_khz");
+    guint64 khz = context->direction == MOSE_KVM_TO_TCG && scaled
+                      ? scaled
+                      : mose_rule_source_khz(context);
     MosePvClock clock;
 
-    if (context->direction != MOSE_KVM_TO_TCG || !khz ||
-        !differ(khz, context->tsc_khz, BEARABLE_PPM) ||
+    if (!differ(khz, context->tsc_khz, BEARABLE_PPM) ||
         mose_pvclock_read(context, cpu, &clock))
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED,
                 "the guest's TSC ticks at %" G_GUINT64_FORMAT
-                " kHz, an emulator's on this host at %" G_GUINT64_FORMAT
+                " kHz, where it is to go at %" G_GUINT64_FORMAT
                 ", and the guest does not use kvm-clock, which could be told",
                 khz, context->tsc_khz);
     return FALSE;
@@ -86,16 +89,20 @@ rewrite(const MoseRuleContext *context, MoseDoc *doc, gboolean *ret_changed,
 
     if (!timer || !first || !context->tsc_khz)
         return TRUE;
-    return bearable(context, first, error) &&
-           mose_section_get(timer, "cpu_ticks_offset", &work.tsc, error) &&
-           mose_rule_each_cpu(doc, "cpu", rewrite_cpu, &work, error);
+    if (!bearable(context, first, error))
+        return FALSE;
+    /* KVM writes the pages itself. */
+    return !(context->direction & MOSE_TO_TCG) ||
+           (mose_section_get(timer, "cpu_ticks_offset", &work.tsc, error) &&
+            mose_rule_each_cpu(doc, "cpu", rewrite_cpu, &work, error));
 }
 
 const MoseRule mose_rule_pvclock_frequency = {
     .name = "pvclock-frequency",
     .rule_class = MOSE_SW_STATE,
-    .directions = MOSE_TO_TCG,
-    .title = "the emulator's TSC ticks at this host's frequency, whatever KVM's did",
+    .directions = MOSE_ANY_WAY,
+    .title = "the emulator's TSC ticks at its host's frequency, whatever KVM's, or "
+             "that of another host, did",
     .effect = "the guest's clock runs too fast or too slow",
     .fix = "each vCPU's kvm-clock page made for this host's frequency; a guest that "
            "does not use kvm-clock is refused",

@@ -54,7 +54,7 @@ typedef struct {
 /* What a rule may ask while it rewrites. */
 typedef struct {
     guint direction;
-    guint64 tsc_khz; /* of the host: both sides' guests tick at it */
+    guint64 tsc_khz; /* of the destination's host: its guests tick at it */
 
     /* Nanoseconds for which the guest, whose TSC is @tsc, will have stood still
      * when it resumes; 0 when it was not running before. Measured when asked. */
@@ -74,7 +74,14 @@ typedef struct {
 
     /* CPU features that the destination lacks, as in MoseFacts; NULL: not known. */
     const char *const *lost_features;
+
+    /* Of the source's host, at which the guest ticked unless its KVM scaled that; 0:
+     * the same host. */
+    guint64 source_khz;
 } MoseRuleContext;
+
+/* The same, never 0. */
+guint64 mose_rule_source_khz(const MoseRuleContext *context);
 
 typedef struct MoseRule {
     const char *name; /* "kvmclock": for --json and the timeline */

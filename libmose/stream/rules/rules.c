@@ -77,6 +77,12 @@ mose_rule_class_name(MoseRuleClass rule_class)
     return class_names[rule_class];
 }
 
+guint64
+mose_rule_source_khz(const MoseRuleContext *context)
+{
+    return context->source_khz ? context->source_khz : context->tsc_khz;
+}
+
 guint
 mose_direction(const char *from_accel, const char *to_accel)
 {

@@ -45,7 +45,8 @@ rewrite(const MoseRuleContext *context, MoseDoc *doc, gboolean *ret_changed,
     ns = context->stopped_ns(context->data, tsc);
     if (ns <= 0)
         return TRUE;
-    ticks = (guint64)((__int128)ns * context->tsc_khz / 1000000);
+    /* As the guest has seen it tick. */
+    ticks = (guint64)((__int128)ns * mose_rule_source_khz(context) / 1000000);
     *ret_changed = TRUE;
     if (kvmclock && !move_field(kvmclock, "clock", ns, error))
         return FALSE;

@@ -147,7 +147,8 @@ set_counter(const Change *change, MoseSection *apic, guint64 deadline, GError **
     if (!mose_section_get(apic, "lvt[0]", &lvt, error))
         return FALSE;
     if (deadline && !(lvt & LVT_MASKED)) {
-        left = left > 0 ? scale(left, 1000000, change->context->tsc_khz) : 0;
+        left =
+            left > 0 ? scale(left, 1000000, mose_rule_source_khz(change->context)) : 0;
         count = CLAMP(left >> COUNT_SHIFT, 1, COUNT_MAX);
         expiry = change->clock + ((count + 1) << COUNT_SHIFT);
     }
