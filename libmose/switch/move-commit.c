@@ -10,7 +10,8 @@
 #include "util/json.h"
 
 #define RESUME_TIMEOUT_MS 5000
-#define MAX_WAIT_US 20000
+/* For the moment that the guest's clocks were set for (move-rewrite.c). */
+#define MAX_WAIT_US 1500000
 /* How long a QEMU whose monitor has closed may take to end. */
 #define LAST_WORDS_MS 200
 /* For the events that a stopped QEMU had sent. */

@@ -60,16 +60,16 @@ has_open(const char *image)
     return strstr(out, "qemu-system") != NULL;
 }
 
-/* The worker's steps on its disk come on, wherever it is: asked of its own web server, by
- * its shell. */
+/* The worker's steps on its disk come on, wherever it is: asked of its own web server,
+ * by its shell. */
 static void
 assert_writes(VmGuest *guest)
 {
     gint64 first = -1;
 
     for (int i = 0; i < 400; i++) {
-        g_autofree char *text = vm_shell_output(
-            guest, "wget -q -O - http://127.0.0.1/cgi-bin/status");
+        g_autofree char *text =
+            vm_shell_output(guest, "wget -q -O - http://127.0.0.1/cgi-bin/status");
         g_autoptr(JsonObject) page = mose_json_parse(text, -1, "status page", NULL);
         JsonObject *disks = mose_json_child(mose_json_child(page, "worker"), "disks");
         gint64 steps = mose_json_int(mose_json_child(disks, "vda"), "steps", -1);

@@ -178,8 +178,10 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     vm_setup();
-    g_test_add_func("/nbd/round", test_round);
     g_test_add_func("/nbd/undone", test_undone);
-    g_test_add_func("/nbd/broken", test_broken);
+    if (g_test_slow()) {
+        g_test_add_func("/nbd/round", test_round);
+        g_test_add_func("/nbd/broken", test_broken);
+    }
     return vm_run_tests();
 }
