@@ -168,6 +168,77 @@ test_stop(void)
     g_assert_cmpstr(there, ==, "");
 }
 
+/* The program of a newer QEMU, NULL with @ret_why. */
+static char *
+newer_qemu(char **ret_why)
+{
+    const char *argv[] = { g_getenv("MOSE_FETCH_QEMU"), NULL };
+    g_autofree char *out = NULL;
+    int status = -1;
+
+    if (argv[0] &&
+        g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out, ret_why, &status,
+                     NULL) &&
+        status == 0) {
+        g_clear_pointer(ret_why, g_free);
+        return g_strdup(g_strstrip(out));
+    }
+    return NULL;
+}
+
+/* Which of the two it runs in: the newer one has a loader of its own. */
+static void
+assert_newer(const VmGuest *guest, HostSide side, gboolean newer)
+{
+    g_autofree char *text = NULL, *path = NULL, *line = NULL;
+    g_autoptr(JsonObject) status = NULL;
+
+    g_assert_cmpint(hosts_run(far_hosts, side, &text, NULL, "mose", "status",
+                              guest->name, "--json", NULL),
+                    ==, 0);
+    status = mose_json_parse(text, -1, "status", NULL);
+    path = g_strdup_printf("/proc/%d/cmdline", (int)mose_json_int(status, "pid", 0));
+    g_assert_cmpint(hosts_run(far_hosts, side, &line, NULL, "cat", path, NULL), ==, 0);
+    g_assert_cmpint(strstr(line, "ld-linux") != NULL, ==, newer);
+}
+
+/* The other host has a QEMU of a later version, and the guest comes back from it. */
+static void
+test_newer_qemu(void)
+{
+    g_autofree char *why = NULL, *newer = NULL, *own = NULL;
+    VmGuest *guest;
+
+    if (far_cannot_run())
+        return;
+    newer = newer_qemu(&why);
+    own = g_find_program_in_path("qemu-system-x86_64");
+    if (!newer) {
+        g_test_skip(why ? g_strstrip(why) : "MOSE_FETCH_QEMU is not set");
+        return;
+    }
+    g_assert_cmpint(hosts_run(far_hosts, HOST_THERE, NULL, NULL, "mount", "--bind",
+                              newer, own, NULL),
+                    ==, 0);
+    guest = far_start("far-newer", NULL);
+    for (int i = 0; i < TIMES; i++) {
+        g_autofree char *there = NULL, *home = NULL;
+
+        if (far_go(guest, hosts_address(far_hosts, HOST_THERE), NULL, &there) != 0)
+            g_error("there: %s", there);
+        assert_newer(guest, HOST_THERE, TRUE);
+        far_assert_answers(guest);
+        if (vm_mose(NULL, &home, "virtualize", guest->name, NULL) != 0)
+            g_error("home: %s", home);
+        assert_newer(guest, HOST_HERE, FALSE);
+        far_assert_answers(guest);
+    }
+    json_object_unref(vm_assert_healthy(guest));
+    far_stop(guest);
+    g_assert_cmpint(hosts_run(far_hosts, HOST_THERE, NULL, NULL, "umount", own, NULL),
+                    ==, 0);
+}
+
 /* In words, with nothing left behind, and the guest runs on here. */
 static void
 assert_refused(const VmGuest *guest, int status, const char *err, const char *words)
@@ -238,6 +309,7 @@ main(int argc, char **argv)
     far_setup();
     g_test_add_func("/far/there-and-back", test_there_and_back);
     g_test_add_func("/far/disks-at-home", test_disks_at_home);
+    g_test_add_func("/far/newer-qemu", test_newer_qemu);
     g_test_add_func("/far/stop", test_stop);
     g_test_add_func("/far/refused", test_refused);
     g_test_add_func("/far/other-image", test_other_image);
