@@ -7,7 +7,7 @@
 
 #define MAX_BANDWIDTH_MB 1000000
 
-static char *on, *rsh, *command, *network;
+static char *on, *rsh, *command, *network, *tcp, *tls;
 static char **maps;
 static int bandwidth_mb, compress_level;
 
@@ -24,6 +24,12 @@ const GOptionEntry mose_cli_far_entries[] = {
       "--on: there (the default): its taps are those of that host; home: they stay "
       "here",
       "WHERE" },
+    { "tcp", 0, 0, G_OPTION_ARG_STRING, &tcp,
+      "to or from another host: its memory over TCP (--channels) beside ssh, to that "
+      "address of who takes it, or auto",
+      "ADDRESS" },
+    { "tls", 0, 0, G_OPTION_ARG_FILENAME, &tls,
+      "--tcp: with TLS, by the certificates of that directory on both hosts", "DIR" },
     { "bandwidth", 0, 0, G_OPTION_ARG_INT, &bandwidth_mb,
       "to or from another host: so much of the guest at most", "MB/S" },
     { "compress", 0, 0, G_OPTION_ARG_INT, &compress_level,
@@ -47,6 +53,10 @@ mose_cli_far_check(void)
         wrong = "--rsh, --mose-path, --map and --network go with --on";
     else if (network && strcmp(network, "there") != 0 && strcmp(network, "home") != 0)
         wrong = "--network: there or home";
+    else if (tls && !tcp)
+        wrong = "--tls goes with --tcp";
+    else if (tcp && !*tcp)
+        wrong = "--tcp: an address, or auto";
     else if (bandwidth_mb < 0 || bandwidth_mb > MAX_BANDWIDTH_MB)
         wrong = "--bandwidth: 1 to 1000000 MB/s";
     else if (compress_level < 0 || compress_level > MOSE_LINK_MAX_COMPRESS)
@@ -56,6 +66,19 @@ mose_cli_far_check(void)
     if (wrong)
         fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
     return !wrong;
+}
+
+const char *
+mose_cli_far_tcp(const char **ret_tls_dir)
+{
+    if (tls && !g_path_is_absolute(tls)) {
+        char *whole = g_canonicalize_filename(tls, NULL);
+
+        g_free(tls);
+        tls = whole;
+    }
+    *ret_tls_dir = tls;
+    return tcp;
 }
 
 gboolean

@@ -14,6 +14,9 @@ gboolean mose_cli_far_wanted(void);
 /* FALSE, and words, for options that make no sense (exit status 2). */
 gboolean mose_cli_far_check(void);
 
+/* MoseSwitchOptions.tcp, and .tls_dir; either may be NULL. */
+const char *mose_cli_far_tcp(const char **ret_tls_dir);
+
 /* Whether its network stays here. */
 gboolean mose_cli_far_home_net(void);
 

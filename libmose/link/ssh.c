@@ -87,3 +87,24 @@ mose_ssh_argv(const char *host, const char *rsh, const char *far_command,
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&argv), FALSE);
 }
+
+static char *
+connection_word(guint number)
+{
+    const char *text = g_getenv("SSH_CONNECTION");
+    g_auto(GStrv) words = text ? g_strsplit(text, " ", -1) : NULL;
+
+    return words && g_strv_length(words) == 4 ? g_strdup(words[number]) : NULL;
+}
+
+char *
+mose_ssh_peer(void)
+{
+    return connection_word(0);
+}
+
+char *
+mose_ssh_self(void)
+{
+    return connection_word(2);
+}

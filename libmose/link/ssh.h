@@ -4,6 +4,11 @@
 
 #include <glib.h>
 
+/* The address of this host, or of the other one, by which the ssh that has started this
+ * process has connected them (ssh(1), SSH_CONNECTION); NULL where there is none. */
+char *mose_ssh_self(void);
+char *mose_ssh_peer(void);
+
 /*
  * The argv of "ssh OPTIONS HOST mose receive", freed with g_strfreev().
  *

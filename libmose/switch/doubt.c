@@ -122,6 +122,7 @@ mose_doubt_give(MoseGuest *guest, MoseSide side, GError **error)
         return FALSE;
     }
     mose_launch_forget_files(guest, guest->generation);
+    mose_launch_forget_channels(guest, guest->generations);
     if (!guest->far->host) {
         guest->pid = 0;
         return mose_guest_remove(guest, error);

@@ -27,6 +27,8 @@
 #define MOSE_SERVICE_MONITOR 1
 /* NBD server of a guest's disks, at its home. */
 #define MOSE_SERVICE_DISKS 2
+/* The destination's QEMU, where memory goes to it by TCP. */
+#define MOSE_SERVICE_STREAM 3
 /* And on, one each: the pumps of its private taps, on the other host. */
 #define MOSE_SERVICE_NET 100
 

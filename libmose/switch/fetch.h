@@ -10,6 +10,8 @@ typedef struct {
     MoseSide side;
     guint max_downtime_ms;
     guint64 bytes_per_second;
+    guint channels; /* with @tcp: the address of this host */
+    const char *tcp, *tls_dir;
     gboolean overcommit;
     const char *without_rule;
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */

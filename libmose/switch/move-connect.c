@@ -175,6 +175,7 @@ run_uri(MoseQmp *qmp, const char *command, const char *path, GError **error)
     return mose_qmp_run(qmp, command, mose_json_object("uri", "s", uri, NULL), error);
 }
 
+/* To another host a relay over TCP listens in the place of the destination. */
 static gboolean
 listen_by_name(MoseMove *move, GError **error)
 {
@@ -182,8 +183,11 @@ listen_by_name(MoseMove *move, GError **error)
     g_autofree char *theirs = channel_path(move, MOSE_CHANNEL_INCOMING);
 
     move->listener = mose_unix_listen_for(ours, 0, error);
-    return move->listener >= 0 &&
-           run_uri(move->destination->qmp, "migrate-incoming", theirs, error);
+    if (move->listener < 0)
+        return FALSE;
+    return move->far
+               ? mose_move_far_tcp(move, theirs, error)
+               : run_uri(move->destination->qmp, "migrate-incoming", theirs, error);
 }
 
 /* Wait until the source's first channel has come, and not been accepted. */
@@ -228,7 +232,9 @@ take_channel(MoseMove *move, GError **error)
     }
     mose_fd_close(move->listener);
     move->listener = MOSE_FD_NONE;
-    destination = mose_unix_connect(ours, error);
+    destination = move->far
+                      ? mose_link_connect(move->far->link, MOSE_SERVICE_STREAM, error)
+                      : mose_unix_connect(ours, error);
     return destination >= 0 && start_relay(move, &source, &destination, error);
 }
 

@@ -83,6 +83,13 @@ look(MoseMove *move, GError **error)
 static gboolean
 came_on(const MoseMove *move, GError **error)
 {
+    g_autofree char *tcp = move->tcp ? mose_tcp_relay_trouble(move->tcp) : NULL;
+
+    if (tcp) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT, "memory cannot be sent: %s",
+                    tcp);
+        return FALSE;
+    }
     if (g_get_monotonic_time() - move->copied_us < STALL_US)
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,

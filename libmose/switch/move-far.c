@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "link/ssh.h"
 #include "switch/doubt.h"
 #include "switch/home-disks.h"
 #include "switch/image-locks.h"
@@ -162,6 +163,41 @@ mose_move_far_stream(MoseMove *move, GError **error)
                            STEP_MS, -1, error))
         return MOSE_FD_NONE;
     return mose_link_take_channel(move->far->link, MOSE_LINK_STREAM);
+}
+
+/* Where the other host's relay is: where it says, or where we were reached from. */
+static char *
+tcp_address(JsonObject *answer, GError **error)
+{
+    const char *told = mose_json_string(answer, "address", "");
+    char *reached = *told ? g_strdup(told) : mose_ssh_peer();
+
+    if (!reached)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "the other host's address is not known; say --tcp ADDRESS");
+    return reached;
+}
+
+gboolean
+mose_move_far_tcp(MoseMove *move, const char *path, GError **error)
+{
+    const char *dir = move->options->tls_dir;
+    JsonObject *request =
+        mose_json_object("do", "s", "stream", "tcp", "s", move->options->tcp, NULL);
+    g_autoptr(MoseTls) tls = NULL;
+    g_autoptr(JsonObject) answer = NULL;
+    g_autofree char *address = NULL;
+
+    if (dir)
+        json_object_set_string_member(request, "tls", dir);
+    answer = mose_far_end_call(move->far, request, STEP_MS, -1, error);
+    if (!answer || !(address = tcp_address(answer, error)) ||
+        (dir && !(tls = mose_tls_new(dir, FALSE, error))))
+        return FALSE;
+    move->tcp =
+        mose_tcp_relay_connect(path, address, (guint16)mose_json_int(answer, "port", 0),
+                               mose_json_string(answer, "token", ""), tls, error);
+    return move->tcp != NULL;
 }
 
 gboolean

@@ -13,6 +13,9 @@
 #include "util/json.h"
 #include "util/unix-socket.h"
 
+/* Over TCP: one fills a processor on either side. */
+#define MOSE_TCP_CHANNELS 4
+
 MoseMove *
 mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
 {
@@ -41,6 +44,7 @@ mose_move_free(MoseMove *move)
     if (!move)
         return;
     mose_relay_free(move->relay);
+    mose_tcp_relay_free(move->tcp);
     mose_guardian_stop(move->guardian);
     mose_journal_free(move->journal);
     mose_launch_free(move->destination);
@@ -108,10 +112,11 @@ choose_way(MoseMove *move, GError **error)
                     move->guest->name);
         return FALSE;
     }
-    if (options->channels > 1 && move->far) {
+    if (options->channels > 1 && move->far && !options->tcp) {
         g_set_error(
             error, MOSE_ERROR, MOSE_ERROR_INVALID,
-            "to another host all goes through one channel; leave --channels out");
+            "to another host all goes through one channel; leave --channels out, "
+            "or say --tcp for more of them beside ssh");
         return FALSE;
     }
     move->copy =
@@ -126,10 +131,11 @@ choose_way(MoseMove *move, GError **error)
     }
     /* More of them are faster, but where one breaks in an unlucky moment QEMU can
      * migrate no more (resume.h:mose_source_hangs): for those who ask for it. */
-    move->channels = options->channels ? options->channels : 1;
+    move->channels = options->channels ? options->channels
+                     : options->tcp    ? MOSE_TCP_CHANNELS
+                                       : 1;
     /* QEMU's own sockets have short names. */
-    if (move->far ||
-        strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
+    if (strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
         move->channels = 1;
     return TRUE;
 }

@@ -12,6 +12,7 @@
 #include "guest/journal.h"
 #include "guest/launch.h"
 #include "guest/writes.h"
+#include "net/tcp-relay.h"
 #include "stream/relay.h"
 #include "switch/far-end.h"
 #include "switch/switch.h"
@@ -48,6 +49,7 @@ typedef struct {
     MoseGuardian *guardian;
     MoseLaunch *destination;
     MoseRelay *relay;
+    MoseTcpRelay *tcp; /* of memory that goes to another host beside the link */
     guint64 stream_bytes;
 
     MoseTscSample tsc;     /* when it began */
@@ -136,6 +138,7 @@ gboolean mose_move_settle(MoseMove *move, GError **error);
  * one does of them. */
 gboolean mose_move_far_launch(MoseMove *move, GError **error);
 int mose_move_far_stream(MoseMove *move, GError **error);
+gboolean mose_move_far_tcp(MoseMove *move, const char *path, GError **error);
 gboolean mose_move_far_overlay(MoseMove *move, GError **error);
 char *mose_move_far_said(MoseMove *move);
 gboolean mose_move_far_commit(MoseMove *move, GError **error);

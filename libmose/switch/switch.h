@@ -47,6 +47,8 @@ typedef struct {
     guint downtime_ms; /* that it may stand still at the end; grows by need */
 } MoseSwitchProgress;
 
+#define MOSE_TCP_AUTO "auto"
+
 typedef struct {
     MoseSide side; /* where the guest is to go */
     MoseWay way;
@@ -63,6 +65,11 @@ typedef struct {
     MoseFarEnd *far;
     const MoseFar *far_record;
     guint64 bytes_per_second; /* of a copy to another host; 0: no limit */
+    /* To another host, with @channels for memory over TCP (net/tcp-relay.h): the
+     * address of that host, or MOSE_TCP_AUTO: as ssh has reached it; and the directory
+     * of certificates (net/tls.h), the same on both, or NULL. NULL: all through the
+     * link. */
+    const char *tcp, *tls_dir;
     const char *without_rule; /* leave it, or "a,b", out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the

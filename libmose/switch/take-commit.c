@@ -150,6 +150,7 @@ mose_take_settle(MoseTake *take, GError **error)
         mose_tether_clear(guest, &first);
     mose_launch_settle(take->launch->qmp, take->launch->line, first ? NULL : &first);
     mose_writes_forget(guest, guest->generation);
+    mose_launch_forget_channels(guest, guest->generation);
     if (mose_guest_save(guest, first ? NULL : &first))
         mose_journal_end(guest->dir, first ? NULL : &first);
     if (!first)

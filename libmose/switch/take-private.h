@@ -5,6 +5,7 @@
 #include "guest/clock.h"
 #include "guest/journal.h"
 #include "guest/launch.h"
+#include "net/tcp-relay.h"
 #include "switch/guardian.h"
 #include "switch/take.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     MoseJournal *journal;
     MoseGuardian *guardian;
     MoseLaunch *launch;
+    MoseTcpRelay *tcp; /* memory that comes beside the link; or NULL */
     guint generation;
     MoseSide side;
     MoseTscSample begun;

@@ -5,9 +5,11 @@
 
 #include "guest/disks.h"
 #include "guest/taken.h"
+#include "link/ssh.h"
 #include "qemu/ram.h"
 #include "switch/home-disks.h"
 #include "switch/home-net.h"
+#include "switch/switch.h"
 #include "switch/take-private.h"
 #include "switch/tether.h"
 #include "util/error.h"
@@ -75,8 +77,53 @@ start_qemu(MoseTake *take, JsonObject *request, GError **error)
 
 /* --- steps --- */
 
+/* Where to listen: as it is told, or as the other host has reached us, or, who has
+ * reached the other one and cannot know, everywhere. */
+static char *
+tcp_address(MoseTake *take, const char *wanted, GError **error)
+{
+    char *self;
+
+    if (strcmp(wanted, MOSE_TCP_AUTO) != 0)
+        return g_strdup(wanted);
+    self = take->options->home ? g_strdup("") : mose_ssh_self();
+    if (!self)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "the address of this host is not known here; say --tcp ADDRESS");
+    return self;
+}
+
+/* The devices come through the link, the memory over TCP, both to where QEMU listens.
+ */
 static gboolean
-do_stream(MoseTake *take, JsonObject *request, GError **error)
+stream_by_tcp(MoseTake *take, JsonObject *request, GError **error)
+{
+    const char *dir = mose_json_string(request, "tls", NULL);
+    g_autofree char *path =
+        mose_launch_channel(take->guest, MOSE_CHANNEL_INCOMING, take->generation);
+    g_autofree char *uri = g_strconcat("unix:", path, NULL);
+    g_autofree char *token = mose_tcp_token();
+    g_autofree char *address =
+        tcp_address(take, mose_json_string(request, "tcp", ""), error);
+    g_autoptr(MoseTls) tls = NULL;
+    guint16 port;
+
+    if (!address || (dir && !(tls = mose_tls_new(dir, TRUE, error))) ||
+        !mose_qmp_run(take->launch->qmp, "migrate-incoming",
+                      mose_json_object("uri", "s", uri, NULL), error) ||
+        !mose_link_offer(take->end->link, MOSE_SERVICE_STREAM, path, error))
+        return FALSE;
+    take->tcp = mose_tcp_relay_accept(*address ? address : NULL, token, path, tls,
+                                      &port, error);
+    return take->tcp && mose_far_end_answer(take->end,
+                                            mose_json_object("address", "s", address,
+                                                             "port", "i", (gint64)port,
+                                                             "token", "s", token, NULL),
+                                            error);
+}
+
+static gboolean
+stream_by_link(MoseTake *take, GError **error)
 {
     g_auto(MoseFd) stream = mose_link_take_channel(take->end->link, MOSE_LINK_STREAM);
 
@@ -90,6 +137,13 @@ do_stream(MoseTake *take, JsonObject *request, GError **error)
            mose_qmp_run(take->launch->qmp, "migrate-incoming",
                         mose_json_object("uri", "s", "fd:mose", NULL), error) &&
            mose_far_end_answer(take->end, NULL, error);
+}
+
+static gboolean
+do_stream(MoseTake *take, JsonObject *request, GError **error)
+{
+    return json_object_has_member(request, "tcp") ? stream_by_tcp(take, request, error)
+                                                  : stream_by_link(take, error);
 }
 
 static gboolean
@@ -119,7 +173,9 @@ do_said(MoseTake *take, JsonObject *request, GError **error)
     g_autofree char *said = NULL;
 
     mose_process_wait(take->launch->process, 200);
-    said = mose_log_said(take->launch->log);
+    said = take->tcp ? mose_tcp_relay_trouble(take->tcp) : NULL;
+    if (!said)
+        said = mose_log_said(take->launch->log);
     return mose_far_end_answer(take->end, mose_json_object("said", "s", said, NULL),
                                error);
 }
@@ -260,6 +316,7 @@ take_clear(MoseTake *take)
         mose_guardian_stop(take->guardian);
     mose_journal_free(take->journal);
     mose_launch_free(take->launch);
+    mose_tcp_relay_free(take->tcp);
     if (take->guest != take->options->home)
         mose_guest_free(take->guest);
 }
