@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "lib/certificates.h"
 #include "lib/disk-image.h"
 #include "switch/tether.h"
 #include "util/json.h"
@@ -132,6 +133,67 @@ test_disks_at_home(void)
     disk_image_assert_ring(image, "qcow2", 1);
 }
 
+/* In words, with nothing left behind, and the guest runs on here. */
+static void
+assert_refused(const VmGuest *guest, int status, const char *err, const char *words)
+{
+    g_assert_cmpint(status, ==, 1);
+    if (!strstr(err, words))
+        g_error("'%s' is not in: %s", words, err);
+    far_assert_listed(guest, "running", "");
+    far_assert_answers(guest);
+}
+
+/* Its memory by TCP, there and back, as @dir wants it; and refused without what it
+ * names.
+ */
+static void
+go_by_tcp(const VmGuest *guest, const char *dir)
+{
+    g_autofree char *there = NULL, *home = NULL;
+    const char *tls = dir ? "--tls" : NULL;
+
+    if (vm_mose(NULL, &there, "emulate", guest->name, "--on",
+                hosts_address(far_hosts, HOST_THERE), "--rsh", hosts_rsh(far_hosts),
+                "--tcp", "auto", tls, dir, NULL) != 0)
+        g_error("there: %s", there);
+    far_assert_listed(guest, "away", "running");
+    far_assert_answers(guest);
+    if (vm_mose(NULL, &home, "virtualize", guest->name, "--tcp", hosts_ip(HOST_HERE),
+                "--channels", "2", tls, dir, NULL) != 0)
+        g_error("home: %s", home);
+    far_assert_listed(guest, "running", "");
+    far_assert_answers(guest);
+}
+
+static void
+test_tcp(void)
+{
+    const char *const addresses[] = { hosts_ip(HOST_HERE), hosts_ip(HOST_THERE), NULL };
+    VmGuest *guest;
+    g_autofree char *dir = NULL, *nothing = NULL, *nowhere = NULL;
+    int status;
+
+    if (far_cannot_run())
+        return;
+    dir = vm_path("certificates");
+    g_mkdir_with_parents(dir, 0700);
+    certificates_make(dir, addresses);
+    guest = far_start("far-tcp", NULL);
+    go_by_tcp(guest, NULL);
+    go_by_tcp(guest, dir);
+    status = vm_mose(NULL, &nothing, "emulate", guest->name, "--on",
+                     hosts_address(far_hosts, HOST_THERE), "--rsh",
+                     hosts_rsh(far_hosts), "--tcp", "auto", "--tls", "/no/such", NULL);
+    assert_refused(guest, status, nothing, "/no/such/ca-cert.pem");
+    status = vm_mose(NULL, &nowhere, "emulate", guest->name, "--on",
+                     hosts_address(far_hosts, HOST_THERE), "--rsh",
+                     hosts_rsh(far_hosts), "--tcp", "10.1.2.3", NULL);
+    assert_refused(guest, status, nowhere, "10.1.2.3");
+    json_object_unref(vm_assert_healthy(guest));
+    far_stop(guest);
+}
+
 /* It is ended where it is; and a guest of the same name there is not taken for it. */
 static void
 test_stop(void)
@@ -239,17 +301,6 @@ test_newer_qemu(void)
                     ==, 0);
 }
 
-/* In words, with nothing left behind, and the guest runs on here. */
-static void
-assert_refused(const VmGuest *guest, int status, const char *err, const char *words)
-{
-    g_assert_cmpint(status, ==, 1);
-    if (!strstr(err, words))
-        g_error("'%s' is not in: %s", words, err);
-    far_assert_listed(guest, "running", "");
-    far_assert_answers(guest);
-}
-
 static void
 test_refused(void)
 {
@@ -310,6 +361,7 @@ main(int argc, char **argv)
     g_test_add_func("/far/there-and-back", test_there_and_back);
     g_test_add_func("/far/disks-at-home", test_disks_at_home);
     g_test_add_func("/far/newer-qemu", test_newer_qemu);
+    g_test_add_func("/far/tcp", test_tcp);
     g_test_add_func("/far/stop", test_stop);
     g_test_add_func("/far/refused", test_refused);
     g_test_add_func("/far/other-image", test_other_image);
