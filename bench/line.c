@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See ssh.h. */
-#include "bench/ssh.h"
+/* See line.h. */
+#include "bench/line.h"
 
 #include <string.h>
 
+#include "util/json.h"
+
 #define CHUNK                                                                          \
     (BENCH_SSH_CHUNK_MB << 20) /* random, so that nothing gains by packing it */
+#define IPERF_SECONDS "5"
 #define CIPHER_LINE "kex: client->server cipher: "
+
+/* --- ssh --- */
 
 static guint32 *chunk;
 static char *agreed;
@@ -80,4 +85,80 @@ bench_ssh(Hosts *hosts, const char *cipher, guint chunks)
         read_agreed(err);
     return (double)chunks * BENCH_SSH_CHUNK_MB * 1e6 /
            (double)(g_get_monotonic_time() - begin);
+}
+
+/* --- TCP --- */
+
+/* Its first line is printed when it listens. */
+GSubprocess *
+bench_iperf_new(Hosts *hosts)
+{
+    const char *words[] = { "iperf3", "-s", "--forceflush", NULL };
+    g_autofree char *found = g_find_program_in_path(words[0]);
+    GSubprocess *server;
+    char byte;
+
+    if (!found)
+        return NULL;
+    server = hosts_spawn(hosts, HOST_THERE, G_SUBPROCESS_FLAGS_STDOUT_PIPE, words);
+    g_input_stream_read(g_subprocess_get_stdout_pipe(server), &byte, 1, NULL, NULL);
+    return server;
+}
+
+void
+bench_iperf_free(GSubprocess *server)
+{
+    if (server)
+        g_subprocess_force_exit(server);
+    g_clear_object(&server);
+}
+
+double
+bench_iperf(Hosts *hosts, guint n)
+{
+    g_autofree char *number = g_strdup_printf("%u", n);
+    const char *words[] = { "iperf3", "-J",          "-c", hosts_ip(HOST_THERE),
+                            "-t",     IPERF_SECONDS, "-P", number,
+                            NULL };
+    g_autofree char *out = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) report = NULL;
+    JsonObject *received;
+
+    g_assert_cmpint(hosts_runv(hosts, HOST_HERE, &out, NULL, words), ==, 0);
+    report = mose_json_parse(out, -1, "iperf3", &error);
+    g_assert_no_error(error);
+    received = mose_json_child(mose_json_child(report, "end"), "sum_received");
+    return json_object_get_double_member_with_default(received, "bits_per_second", 0) /
+           8 / (1 << 20);
+}
+
+/* --- the line --- */
+
+static const char *
+words_of(gboolean slow)
+{
+    return slow ? "1 Gbit/s, 20 ms" : "between two namespaces";
+}
+
+gboolean
+bench_slow(Hosts *hosts, const char *figure)
+{
+    if (hosts_shape(hosts, BENCH_SLOW_MBIT, BENCH_SLOW_DELAY_MS))
+        return TRUE;
+    bench_skipped(figure, words_of(TRUE), "there is no tap");
+    return FALSE;
+}
+
+void
+bench_line_result(gboolean slow, const BenchResult *result)
+{
+    BenchResult whole = *result;
+    g_autofree char *figure =
+        g_strdup_printf("%s-%s", result->figure, slow ? "slow" : "fast");
+    g_autofree char *what = g_strdup_printf("%s, %s", result->what, words_of(slow));
+
+    whole.figure = figure;
+    whole.what = what;
+    bench_result(&whole);
 }
