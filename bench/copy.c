@@ -5,12 +5,10 @@
  * contents that are idle, one MOSE's, one plain QEMU's with the same command line; in
  * turn, in one run, who is first in turn, too.
  */
-#include <string.h>
-#include <sys/mman.h>
-
 #include "bench/plain.h"
 #include "bench/random-kernel.h"
 #include "bench/result.h"
+#include "bench/warm.h"
 #include "lib/vm.h"
 #include "qemu/ram.h"
 #include "switch/switch.h"
@@ -47,25 +45,6 @@ set_up(MoseQmp *qmp, guint channels)
                   mose_json_object("max-bandwidth", "i", (gint64)0, "downtime-limit",
                                    "i", (gint64)MOSE_FIRST_DOWNTIME_MS,
                                    "multifd-channels", "i", (gint64)channels, NULL));
-}
-
-/*
- * On a virtual machine whose host takes back what lies idle, the first touch of a page
- * may cost ten times its copy, and differs from one time to the next. What is touched
- * and given back here is, for the most part, what the destination gets soon after.
- */
-static void
-warm_memory(void)
-{
-    const gsize size = (gsize)(RAM_MB + RAM_MB / 8) << 20;
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    g_assert_true(memory != MAP_FAILED);
-    /* As QEMU asks for it; the kernel may say no. */
-    madvise(memory, size, MADV_HUGEPAGE);
-    memset(memory, 1, size);
-    munmap(memory, size);
 }
 
 /* MB/s. */
@@ -123,7 +102,7 @@ measure_pair(const VmGuest *guest, Plain **bare, const GPtrArray *incoming, gsiz
     double mose = 0, plain = 0;
 
     for (int turn = 0; turn < 2; turn++) {
-        warm_memory();
+        bench_warm_memory(RAM_MB);
         if ((turn == 0) == mose_first)
             mose = migrate_mose(guest, trips++ % 2 == 0, channels);
         else

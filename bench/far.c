@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A guest of 1 GB, random and idle, moves from one network namespace to another and
- * back: by ssh beside what plain ssh carries there, by TCP beside iperf3, in turn; as
- * fast as this machine can, and over a link of 1 Gbit/s that is 20 ms long. Both hosts
- * are this machine: QEMU, MOSE and ssh of both share its cores.
+ * back: by ssh beside what plain ssh carries there, by TCP beside iperf3, and by both
+ * beside QEMU's own migration, in turn; as fast as this machine can, and over a link of
+ * 1 Gbit/s that is 20 ms long. Both hosts are this machine: QEMU, MOSE and ssh of both
+ * share its cores, so that where these are the limit no QEMU can go as fast as ssh or
+ * iperf3 alone: what QEMU reaches there tells how far.
  */
 #include <glib/gstdio.h>
 
+#include "bench/far-bare.h"
 #include "bench/line.h"
+#include "bench/plain.h"
 #include "bench/random-kernel.h"
+#include "bench/warm.h"
 #include "lib/certificates.h"
 #include "lib/vm.h"
 #include "util/json.h"
@@ -32,10 +37,11 @@ static const Way ways[] = {
 };
 
 typedef struct {
-    GArray *line, *there, *home, *downtime;
+    GArray *line, *bare, *there, *home, *downtime;
 } Figures;
 
 static Hosts *hosts;
+static FarBare *bare;
 static GSubprocess *iperf; /* NULL: not installed */
 static char *certificates;
 
@@ -57,11 +63,17 @@ measure_round(const VmGuest *guest, const Way *way, guint chunks, Figures *figur
 
     bench_add(figures->line, way->tcp ? bench_iperf(hosts, TCP_CHANNELS)
                                       : bench_ssh(hosts, NULL, chunks));
+    bench_warm_memory(RAM_MB);
+    bench_add(figures->bare,
+              RAM_MB * 1e6 /
+                  (double)far_bare_migrate(bare, way->tcp ? TCP_CHANNELS : 0));
+    bench_warm_memory(RAM_MB);
     there =
         vm_mose_json("emulate", guest->name, "--on", hosts_address(hosts, HOST_THERE),
                      "--rsh", hosts_rsh(hosts), way->tcp ? "--tcp" : NULL,
                      hosts_ip(HOST_THERE), tls, certificates, NULL);
     note(there, figures->there, figures->downtime);
+    bench_warm_memory(RAM_MB);
     home = vm_mose_json("virtualize", guest->name, way->tcp ? "--tcp" : NULL,
                         hosts_ip(HOST_HERE), tls, certificates, NULL);
     note(home, figures->home, figures->downtime);
@@ -89,12 +101,17 @@ tell(gboolean slow, const Way *way, const Figures *figures)
                         g_strdup_printf("there %s / %s", way->what, way->line),
                     *ratio_home = g_strdup_printf("home %s / %s", way->what, way->line),
                     *still = g_strdup_printf("it stands still, %s", way->what);
+    g_autofree char *qemu = g_strdup_printf("QEMU to QEMU %s", way->what);
     BenchResult rate = { .unit = "MB/s" }, ratio = { .unit = "", .floor = way->floor };
 
     bench_add(there, bench_median(figures->there) / line);
     bench_add(home, bench_median(figures->home) / line);
     rate.values = figures->line;
     tell_one(slow, way, "line", way->line, rate);
+    if (!way->tls) {
+        rate.values = figures->bare;
+        tell_one(slow, way, "bare", qemu, rate);
+    }
     rate.values = figures->there;
     tell_one(slow, way, "there", goes, rate);
     rate.values = figures->home;
@@ -113,14 +130,15 @@ static void
 measure(const VmGuest *guest, gboolean slow, const Way *way)
 {
     g_autoptr(GArray) line = bench_values_new(), there = bench_values_new(),
-                      home = bench_values_new(), downtime = bench_values_new();
-    Figures figures = { line, there, home, downtime };
+                      home = bench_values_new(), downtime = bench_values_new(),
+                      plain = bench_values_new();
+    Figures figures = { line, plain, there, home, downtime };
 
     if (way->tcp && !iperf) {
         bench_skipped("far/tcp-line", way->what, "iperf3 is not installed");
         return;
     }
-    for (guint i = 0; i < (slow ? 2 : 5); i++)
+    for (guint i = 0; i < (slow ? 3 : 9); i++)
         measure_round(guest, way, slow ? 6 : 16, &figures);
     tell(slow, way, &figures);
 }
@@ -148,12 +166,14 @@ measure_all(void)
     guest->port = 0;
     vm_run(guest, "--accel tcg", extra, NULL);
     vm_wait_console(guest, "R", FILL_SECONDS);
+    bare = far_bare_new(hosts, guest_pid(guest->name), "far.");
     measure_ways(guest, FALSE);
     if (bench_slow(hosts, "far/ssh-line")) {
         measure_ways(guest, TRUE);
         hosts_unshape(hosts);
     }
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
+    far_bare_free(bare);
     bench_iperf_free(iperf);
     g_free(certificates);
 }

@@ -29,7 +29,7 @@ const GOptionEntry mose_cli_far_entries[] = {
       "address of who takes it, or auto",
       "ADDRESS" },
     { "tls", 0, 0, G_OPTION_ARG_FILENAME, &tls,
-      "--tcp: with TLS, by the certificates of that directory on both hosts", "DIR" },
+      "--tcp: with TLS, by the certificates of that directory, on both hosts", "DIR" },
     { "bandwidth", 0, 0, G_OPTION_ARG_INT, &bandwidth_mb,
       "to or from another host: so much of the guest at most", "MB/S" },
     { "compress", 0, 0, G_OPTION_ARG_INT, &compress_level,
@@ -55,6 +55,8 @@ mose_cli_far_check(void)
         wrong = "--network: there or home";
     else if (tls && !tcp)
         wrong = "--tls goes with --tcp";
+    else if (tls && !g_path_is_absolute(tls))
+        wrong = "--tls: a directory of both hosts, from / on";
     else if (tcp && !*tcp)
         wrong = "--tcp: an address, or auto";
     else if (bandwidth_mb < 0 || bandwidth_mb > MAX_BANDWIDTH_MB)
@@ -68,17 +70,10 @@ mose_cli_far_check(void)
     return !wrong;
 }
 
-const char *
-mose_cli_far_tcp(const char **ret_tls_dir)
+MoseTcpOptions
+mose_cli_far_tcp(void)
 {
-    if (tls && !g_path_is_absolute(tls)) {
-        char *whole = g_canonicalize_filename(tls, NULL);
-
-        g_free(tls);
-        tls = whole;
-    }
-    *ret_tls_dir = tls;
-    return tcp;
+    return (MoseTcpOptions){ tcp, tls, tcp ? (guint)compress_level : 0 };
 }
 
 gboolean

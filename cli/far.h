@@ -4,6 +4,7 @@
 
 #include "guest/guest.h"
 #include "switch/far-end.h"
+#include "switch/switch.h"
 
 /* Options for the command's table (an entry without a name ends it). */
 extern const GOptionEntry mose_cli_far_entries[];
@@ -14,8 +15,8 @@ gboolean mose_cli_far_wanted(void);
 /* FALSE, and words, for options that make no sense (exit status 2). */
 gboolean mose_cli_far_check(void);
 
-/* MoseSwitchOptions.tcp, and .tls_dir; either may be NULL. */
-const char *mose_cli_far_tcp(const char **ret_tls_dir);
+/* Memory over TCP, as the user wants it. */
+MoseTcpOptions mose_cli_far_tcp(void);
 
 /* Whether its network stays here. */
 gboolean mose_cli_far_home_net(void);

@@ -241,9 +241,9 @@ move(MoseGuest *guest, MoseSwitchOptions *options, MoseSwitchReport *report,
         options->far = far;
         options->far_record = record;
         options->home_net = mose_cli_far_home_net();
-        options->tcp = mose_cli_far_tcp(&options->tls_dir);
+        options->tcp = mose_cli_far_tcp();
         options->bytes_per_second = mose_cli_far_bytes_per_second();
-    } else if (mose_cli_far_tcp(&options->tls_dir)) {
+    } else if (mose_cli_far_tcp().address) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s is here, and goes to no other host: --tcp goes with --on",
                     guest->name);
@@ -261,13 +261,11 @@ static gboolean
 fetch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *report,
       GError **error)
 {
-    const char *tls_dir, *tcp = mose_cli_far_tcp(&tls_dir);
     const MoseFetchOptions how = { .side = options->side,
                                    .max_downtime_ms = options->max_downtime_ms,
                                    .bytes_per_second = mose_cli_far_bytes_per_second(),
                                    .channels = options->channels,
-                                   .tcp = tcp,
-                                   .tls_dir = tls_dir,
+                                   .tcp = mose_cli_far_tcp(),
                                    .overcommit = options->overcommit,
                                    .without_rule = options->without_rule,
                                    .progress = options->progress,
@@ -282,7 +280,8 @@ fetch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport *repo
                     guest->name, mose_far_label(guest->far));
         return FALSE;
     }
-    if (options->way == MOSE_WAY_IN_PLACE || (options->channels && !tcp) ||
+    if (options->way == MOSE_WAY_IN_PLACE ||
+        (options->channels && !mose_cli_far_tcp().address) ||
         options->disks != MOSE_DISKS_SHARED) {
         g_set_error(
             error, MOSE_ERROR, MOSE_ERROR_INVALID,

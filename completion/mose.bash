@@ -18,7 +18,7 @@ _mose_options()
     unplug) echo '--timeout --json --help' ;;
     emulate | virtualize)
         echo '--in-place --copy --channels --downtime-limit --overcommit --disks' \
-            '--overlay-dir --on --rsh --mose-path --map --network --bandwidth --compress' \
+            '--overlay-dir --on --rsh --mose-path --map --network --tcp --tls --bandwidth --compress' \
             '--json --help'
         ;;
     receive) echo '--compress --json --help' ;;
@@ -76,6 +76,8 @@ _mose_argument()
     virtualize:--disks | virtualize:--overlay-dir) ;;
     receive:--compress) ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;
+    emulate:--tcp | virtualize:--tcp) echo auto ;;
+    emulate:--tls | virtualize:--tls) echo FILES ;;
     emulate:--on | emulate:--rsh | emulate:--mose-path | emulate:--map) ;;
     emulate:--bandwidth | emulate:--compress) ;;
     virtualize:--on | virtualize:--rsh | virtualize:--mose-path | virtualize:--map) ;;

@@ -11,13 +11,22 @@
  *     +--------+--------+------+-----+---------------+
  *
  *   type    length     payload
+ *
  *   DATA    1..256K    bytes of the channel
+ *
  *   PACKED  1..256K    the same, the next piece of one zstd stream a channel and
- * direction, flushed at the end of the frame; 1..256K bytes when unpacked WINDOW  4
- * u32: so many more bytes of the channel may be sent (unpacked ones) END     0 no more
- * bytes will come in this direction RESET   0          the channel is dead in both
- * directions OPEN    2          u16 service: the sender opens the channel PING    0 a
- * sign of life; channel 0
+ *                      direction, flushed at the end of the frame; 1..256K bytes when
+ *                      unpacked
+ *
+ *   WINDOW  4          u32: so many more bytes of the channel may be sent (unpacked)
+ *
+ *   END     0          no more bytes will come in this direction
+ *
+ *   RESET   0          the channel is dead in both directions
+ *
+ *   OPEN    2          u16 service: the sender opens the channel
+ *
+ *   PING    0          a sign of life; channel 0
  *
  * Channels 0..3 are there from the start. Others have even numbers if the near side
  * (that of the user) opens them, odd ones if the far side does, upwards from 4 and 5,

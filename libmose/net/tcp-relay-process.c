@@ -4,20 +4,18 @@
 #include "net/tcp-relay-process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "net/tcp-pipe.h"
 #include "net/tcp-relay.h"
+#include "util/detach.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/unix-socket.h"
@@ -251,18 +249,9 @@ end(Relay *relay)
 static void
 leave_command(const MoseTcpSetup *setup)
 {
-    int keep[] = { setup->listener, setup->life }, fd;
+    int keep[] = { setup->listener, setup->life };
 
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
-    mose_fd_keep_only(keep, G_N_ELEMENTS(keep));
-    while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= 2)
-        ;
-    mose_fd_close(fd);
-    setsid();
-    prctl(PR_SET_NAME, "mose-tcp");
+    mose_detach("mose-tcp", keep, G_N_ELEMENTS(keep));
     /* The command waits for its child alone, not for what QEMU still sends. */
     if (fork() != 0)
         _exit(0);

@@ -42,11 +42,12 @@ give_request(const MoseGuest *guest, const MoseFetchOptions *options)
         (gint64)options->bytes_per_second, "overcommit", "b", options->overcommit,
         "far", "o", mose_far_to_json(guest->far), NULL);
 
-    if (options->tcp) {
+    if (options->tcp.address) {
         json_object_set_int_member(request, "channels", options->channels);
-        json_object_set_string_member(request, "tcp", options->tcp);
-        if (options->tls_dir)
-            json_object_set_string_member(request, "tls", options->tls_dir);
+        json_object_set_string_member(request, "tcp", options->tcp.address);
+        json_object_set_int_member(request, "compress", options->tcp.compress_level);
+        if (options->tcp.tls_dir)
+            json_object_set_string_member(request, "tls", options->tcp.tls_dir);
     }
     if (options->without_rule)
         json_object_set_string_member(request, "without-rule", options->without_rule);

@@ -10,8 +10,8 @@ typedef struct {
     MoseSide side;
     guint max_downtime_ms;
     guint64 bytes_per_second;
-    guint channels; /* with @tcp: the address of this host */
-    const char *tcp, *tls_dir;
+    guint channels;     /* with @tcp */
+    MoseTcpOptions tcp; /* its address is one of this host */
     gboolean overcommit;
     const char *without_rule;
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */

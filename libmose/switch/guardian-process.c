@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "guest/journal.h"
 #include "switch/recover.h"
 #include "util/cgroup.h"
+#include "util/detach.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -48,33 +48,17 @@ typedef struct {
     int still;
 } Guard;
 
-/* Keep nothing of the command's but @keep: an open socket would hide its end from
- * QEMU, and an open lock from the next command. */
+/* Keep nothing of the command's but @from, as COMMAND_FD and so on. */
 static void
-leave_command(const int *keep)
+leave_command(const int *from)
 {
-    int high[N_FDS - COMMAND_FD], null_fd;
+    int keep[N_FDS - COMMAND_FD];
 
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
     for (int i = 0; i < N_FDS - COMMAND_FD; i++)
-        high[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, N_FDS);
+        keep[i] = fcntl(from[i], F_DUPFD_CLOEXEC, N_FDS);
     for (int i = 0; i < N_FDS - COMMAND_FD; i++)
-        dup2(high[i], COMMAND_FD + i);
-    close_range(N_FDS, ~0U, 0);
-    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; fd <= 2 && null_fd >= 0; fd++)
-        dup2(null_fd, fd);
-}
-
-/* A signal to the one's session or group shall not reach the other. */
-static void
-stand_alone(void)
-{
-    setsid();
-    prctl(PR_SET_NAME, "mose-guardian");
+        keep[i] = dup2(keep[i], COMMAND_FD + i);
+    mose_detach("mose-guardian", keep, G_N_ELEMENTS(keep));
 }
 
 /* --- when the command has ended --- */
@@ -198,7 +182,7 @@ divide(Guard *guard)
     pid_t pid = self < 0 ? -1 : fork();
 
     if (pid == 0) {
-        stand_alone();
+        setsid(); /* A signal to the one's session shall not reach the other. */
         guard->first = FALSE;
         guard->other = mose_fd_steal(&self);
     } else if (pid > 0) {
@@ -243,7 +227,6 @@ mose_guardian_main(const MoseGuest *guest, int command, int done, int held)
     pid_t process = guest->pid;
 
     leave_command(keep);
-    stand_alone();
     divide(&guard);
     /* What ends the command's service or session must not end its guardians. */
     if (process > 0)

@@ -6,9 +6,7 @@
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "qemu/tap.h"
 #include "switch/far-end.h"
 #include "switch/tether.h"
+#include "util/detach.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/unix-socket.h"
@@ -82,18 +81,9 @@ is_gone(int packet)
 G_NORETURN static void
 pump_main(int packet, int listener)
 {
-    int keep[] = { packet, listener }, null_fd;
+    int keep[] = { packet, listener };
 
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
-    mose_fd_keep_only(keep, G_N_ELEMENTS(keep));
-    while ((null_fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && null_fd <= 2)
-        ;
-    mose_fd_close(null_fd);
-    setsid();
-    prctl(PR_SET_NAME, "mose-net");
+    mose_detach("mose-net", keep, G_N_ELEMENTS(keep));
     for (;;) {
         struct pollfd fds[] = { { listener, POLLIN, 0 }, { packet, 0, 0 } };
         g_autoptr(MosePump) pump = NULL;

@@ -36,7 +36,7 @@
 static gboolean
 by_name(const MoseMove *move)
 {
-    return move->copy && move->channels > 1;
+    return move->copy && (move->channels > 1 || move->options->tcp.address);
 }
 
 /* Only what this operation needs: another one may have left its own. */
@@ -68,6 +68,19 @@ set_capabilities(const MoseMove *move, MoseQmp *qmp, GError **error)
                         mose_json_object("capabilities", "a", list, NULL), error);
 }
 
+/* QEMU compresses what does not go through the link. */
+static void
+set_channels(const MoseMove *move, JsonObject *parameters)
+{
+    guint level = move->options->tcp.compress_level;
+
+    json_object_set_int_member(parameters, "multifd-channels", move->channels);
+    json_object_set_string_member(parameters, "multifd-compression",
+                                  level > 0 ? "zstd" : "none");
+    if (level > 0)
+        json_object_set_int_member(parameters, "multifd-zstd-level", level);
+}
+
 /* On one host there is no network to spare: at any speed. By copy the guest is granted
  * more time to stand still by need (move-copy.c). */
 static gboolean
@@ -79,7 +92,7 @@ set_parameters(MoseMove *move, MoseQmp *qmp, GError **error)
         NULL);
 
     if (by_name(move))
-        json_object_set_int_member(parameters, "multifd-channels", move->channels);
+        set_channels(move, parameters);
     if (move->copy)
         move->copied.downtime_ms = mose_move_first_downtime_ms(move);
     return mose_qmp_run(qmp, "migrate-set-parameters", parameters, error);

@@ -181,18 +181,18 @@ tcp_address(JsonObject *answer, GError **error)
 gboolean
 mose_move_far_tcp(MoseMove *move, const char *path, GError **error)
 {
-    const char *dir = move->options->tls_dir;
+    const MoseTcpOptions *tcp = &move->options->tcp;
     JsonObject *request =
-        mose_json_object("do", "s", "stream", "tcp", "s", move->options->tcp, NULL);
+        mose_json_object("do", "s", "stream", "tcp", "s", tcp->address, NULL);
     g_autoptr(MoseTls) tls = NULL;
     g_autoptr(JsonObject) answer = NULL;
     g_autofree char *address = NULL;
 
-    if (dir)
-        json_object_set_string_member(request, "tls", dir);
+    if (tcp->tls_dir)
+        json_object_set_string_member(request, "tls", tcp->tls_dir);
     answer = mose_far_end_call(move->far, request, STEP_MS, -1, error);
     if (!answer || !(address = tcp_address(answer, error)) ||
-        (dir && !(tls = mose_tls_new(dir, FALSE, error))))
+        (tcp->tls_dir && !(tls = mose_tls_new(tcp->tls_dir, FALSE, error))))
         return FALSE;
     move->tcp =
         mose_tcp_relay_connect(path, address, (guint16)mose_json_int(answer, "port", 0),

@@ -95,6 +95,25 @@ mose_move_guarded(const MoseMove *move, GError **error)
 }
 
 /* The memory's way. */
+/* QEMU's own sockets have short names: without them there is one channel, which has
+ * none. */
+static gboolean
+choose_names(MoseMove *move, GError **error)
+{
+    const char *dir = move->guest->dir;
+
+    if (strlen(dir) + strlen("/incoming.4294967295") <= MOSE_UNIX_PATH_MAX)
+        return TRUE;
+    move->channels = 1;
+    if (!move->options->tcp.address)
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                "the name of directory %s is too long for --tcp: a shorter "
+                "MOSE_RUNTIME_DIR will do",
+                dir);
+    return FALSE;
+}
+
 static gboolean
 choose_way(MoseMove *move, GError **error)
 {
@@ -112,7 +131,7 @@ choose_way(MoseMove *move, GError **error)
                     move->guest->name);
         return FALSE;
     }
-    if (options->channels > 1 && move->far && !options->tcp) {
+    if (options->channels > 1 && move->far && !options->tcp.address) {
         g_set_error(
             error, MOSE_ERROR, MOSE_ERROR_INVALID,
             "to another host all goes through one channel; leave --channels out, "
@@ -131,13 +150,10 @@ choose_way(MoseMove *move, GError **error)
     }
     /* More of them are faster, but where one breaks in an unlucky moment QEMU can
      * migrate no more (resume.h:mose_source_hangs): for those who ask for it. */
-    move->channels = options->channels ? options->channels
-                     : options->tcp    ? MOSE_TCP_CHANNELS
-                                       : 1;
-    /* QEMU's own sockets have short names. */
-    if (strlen(move->guest->dir) + strlen("/incoming.4294967295") > MOSE_UNIX_PATH_MAX)
-        move->channels = 1;
-    return TRUE;
+    move->channels = options->channels      ? options->channels
+                     : options->tcp.address ? MOSE_TCP_CHANNELS
+                                            : 1;
+    return choose_names(move, error);
 }
 
 /* Rules have to read the guest's memory. */

@@ -168,8 +168,9 @@ give(MoseFarEnd *end, JsonObject *request, GError **error)
         .bytes_per_second = mose_json_int(request, "bytes-per-second", 0),
         .without_rule = without,
         .channels = CLAMP(mose_json_int(request, "channels", 0), 0, MOSE_MAX_CHANNELS),
-        .tcp = mose_json_string(request, "tcp", NULL),
-        .tls_dir = mose_json_string(request, "tls", NULL),
+        .tcp = { mose_json_string(request, "tcp", NULL),
+                 mose_json_string(request, "tls", NULL),
+                 (guint)mose_json_int(request, "compress", 0) },
         .progress = send_progress,
         .data = end,
     };

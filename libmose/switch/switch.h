@@ -49,6 +49,14 @@ typedef struct {
 
 #define MOSE_TCP_AUTO "auto"
 
+/* Between two hosts: memory over TCP, beside the link (net/tcp-relay.h). */
+typedef struct {
+    const char *address; /* of the host that takes it; MOSE_TCP_AUTO: as ssh has
+                            reached it; NULL: all goes through the link */
+    const char *tls_dir; /* certificates (net/tls.h), the same on both hosts; or NULL */
+    guint compress_level; /* of zstd, done by QEMU; 0: none */
+} MoseTcpOptions;
+
 typedef struct {
     MoseSide side; /* where the guest is to go */
     MoseWay way;
@@ -65,11 +73,7 @@ typedef struct {
     MoseFarEnd *far;
     const MoseFar *far_record;
     guint64 bytes_per_second; /* of a copy to another host; 0: no limit */
-    /* To another host, with @channels for memory over TCP (net/tcp-relay.h): the
-     * address of that host, or MOSE_TCP_AUTO: as ssh has reached it; and the directory
-     * of certificates (net/tls.h), the same on both, or NULL. NULL: all through the
-     * link. */
-    const char *tcp, *tls_dir;
+    MoseTcpOptions tcp;       /* with @channels */
     const char *without_rule; /* leave it, or "a,b", out (to see what it is for) */
     void (*progress)(const MoseSwitchProgress *progress, gpointer data); /* or NULL */
     /* Readable (an eventfd) when the user wants no more of it: until the commit the
@@ -84,7 +88,7 @@ typedef struct {
 } MoseSwitchOptions;
 
 #define MOSE_DOWNTIME_MS 2000
-#define MOSE_FIRST_DOWNTIME_MS 100 /* to begin with */
+#define MOSE_FIRST_DOWNTIME_MS 30 /* to begin with */
 #define MOSE_MAX_DOWNTIME_MS 60000
 #define MOSE_MAX_CHANNELS 255 /* QEMU's (MultiFDPages, a byte on the wire) */
 

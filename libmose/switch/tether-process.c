@@ -3,20 +3,16 @@
  * tether.h. */
 #include "switch/tether-process.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "guest/guest-dir.h"
-#include "net/pump.h"
 #include "switch/home-disks.h"
-#include "switch/home-net.h"
+#include "switch/tether-lines.h"
 #include "switch/tether.h"
-#include "util/error.h"
-#include "util/fd.h"
+#include "util/detach.h"
 #include "util/json.h"
 
 #define TIE_MS 10000
@@ -33,22 +29,10 @@ static const MoseLinkOptions link_options = { .hello_ms = 30000 };
 static void
 leave_command(const MoseFarEnd *end)
 {
-    int keep[MOSE_LINK_MAX_FDS], fd;
+    int keep[MOSE_LINK_MAX_FDS];
     gsize n = end ? mose_link_descriptors(end->link, keep) : 0;
-    sigset_t none;
 
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    mose_fd_keep_only(keep, n);
-    while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= 2)
-        ;
-    mose_fd_close(fd);
-    setsid();
-    prctl(PR_SET_NAME, "mose-tether");
+    mose_detach("mose-tether", keep, n);
 }
 
 /* The guest as it is known now; NULL when it needs no tether any more. */
@@ -87,111 +71,23 @@ mose_tether_log(const MoseGuest *guest)
     return g_build_filename(guest->dir, "tether.log", NULL);
 }
 
-/* What went wrong last, for who looks. */
+/* What is wrong, or that nothing is, for who looks. */
 static void
-note(const MoseGuest *guest, const char *text)
+note(const MoseGuest *guest, const GError *error)
 {
     g_autofree char *path = mose_tether_log(guest);
 
-    if (*text)
-        mose_guest_dir_write(path, text, NULL);
+    if (error)
+        mose_guest_dir_write(path, error->message, NULL);
     else
         unlink(path);
-}
-
-/* --- the guest's taps --- */
-
-typedef struct {
-    MoseFd tap;
-    MosePump *pump; /* NULL: its stream has ended */
-} Line;
-
-static void
-line_clear(gpointer data)
-{
-    Line *line = data;
-
-    mose_pump_free(line->pump);
-    mose_fd_close(line->tap);
-}
-
-/* Those that could be opened. */
-static GArray *
-open_lines(const MoseGuest *guest)
-{
-    GArray *lines = g_array_new(FALSE, TRUE, sizeof(Line));
-    g_autoptr(MoseCommandLine) command =
-        guest->far->home_net ? mose_home_net_line(guest, NULL) : NULL;
-
-    g_array_set_clear_func(lines, line_clear);
-    for (guint i = 0; command && i < command->taps->len; i++) {
-        g_autoptr(GError) error = NULL;
-        Line line = { mose_home_net_open(command->taps->pdata[i], &error), NULL };
-
-        if (line.tap < 0)
-            note(guest, error->message);
-        g_array_append_val(lines, line);
-    }
-    return lines;
-}
-
-static void
-connect_lines(GArray *lines, MoseFarEnd *end)
-{
-    for (guint i = 0; i < lines->len; i++) {
-        Line *line = &g_array_index(lines, Line, i);
-        int stream;
-
-        if (line->pump || line->tap < 0)
-            continue;
-        stream = mose_link_connect(end->link, MOSE_SERVICE_NET + i, NULL);
-        if (stream >= 0)
-            line->pump =
-                mose_pump_new(fcntl(line->tap, F_DUPFD_CLOEXEC, 0), stream, NULL);
-    }
-}
-
-static void
-disconnect_lines(GArray *lines)
-{
-    for (guint i = 0; i < lines->len; i++)
-        g_clear_pointer(&g_array_index(lines, Line, i).pump, mose_pump_free);
-}
-
-/* Wait for frames, for the link's end (FALSE), or for @timeout_ms. */
-static gboolean
-pump_lines(GArray *lines, const MoseFarEnd *end, int timeout_ms)
-{
-    g_autofree struct pollfd *fds =
-        g_new0(struct pollfd, 1 + lines->len * MOSE_PUMP_FDS);
-    int n;
-
-    fds[0] = (struct pollfd){ mose_link_fd(end->link), POLLIN, 0 };
-    for (guint i = 0; i < lines->len; i++) {
-        struct pollfd *own = fds + 1 + i * MOSE_PUMP_FDS;
-        const Line *line = &g_array_index(lines, Line, i);
-
-        for (guint j = 0; j < MOSE_PUMP_FDS; j++)
-            own[j].fd = -1;
-        if (line->pump)
-            mose_pump_prepare(line->pump, own);
-    }
-    n = poll(fds, 1 + lines->len * MOSE_PUMP_FDS, timeout_ms);
-    for (guint i = 0; n > 0 && i < lines->len; i++) {
-        Line *line = &g_array_index(lines, Line, i);
-
-        if (line->pump &&
-            !mose_pump_dispatch(line->pump, fds + 1 + i * MOSE_PUMP_FDS, NULL))
-            g_clear_pointer(&line->pump, mose_pump_free);
-    }
-    return n <= 0 || !fds[0].revents;
 }
 
 /* --- the link --- */
 
 /* Until it ends, or the guest needs it no more. */
 static void
-hold(MoseFarEnd *end, GArray *lines, const char *name, const char *life,
+hold(MoseFarEnd *end, MoseTetherLines *lines, const char *name, const char *life,
      gint64 trouble_until)
 {
     gint64 look_us = 0;
@@ -201,31 +97,47 @@ hold(MoseFarEnd *end, GArray *lines, const char *name, const char *life,
 
         if (left_us <= 0) {
             g_autoptr(MoseGuest) guest = look(name, life);
+            g_autoptr(GError) error = NULL;
 
             if (!guest)
                 return;
-            connect_lines(lines, end);
+            mose_tether_lines_connect(lines, end, &error);
+            note(guest, error);
             if (g_get_monotonic_time() < trouble_until)
                 mose_far_end_tell(end, about(guest, "wake"), TIE_MS, -1, NULL);
             look_us = g_get_monotonic_time() + LOOK_MS * 1000;
             continue;
         }
-        if (!pump_lines(lines, end, (int)(left_us / 1000 + 1)))
+        if (!mose_tether_lines_pump(lines, end, (int)(left_us / 1000 + 1)))
             return;
     }
 }
 
+static gboolean
+may_begin(int go)
+{
+    char byte;
+    ssize_t n;
+
+    do
+        n = read(go, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    return n == 1;
+}
+
 void
-mose_tether_main(const MoseGuest *guest, MoseFarEnd *end)
+mose_tether_main(const MoseGuest *guest, MoseFarEnd *end, int go)
 {
     g_autofree char *name = g_strdup(guest->name);
     g_autofree char *life = g_strdup(guest->far->life);
-    g_autoptr(GArray) lines = NULL;
+    MoseTetherLines *lines;
     gint64 trouble_until = 0;
     int again_ms = AGAIN_MS;
 
+    if (!may_begin(go))
+        _exit(1);
     leave_command(end);
-    lines = open_lines(guest);
+    lines = mose_tether_lines_new(guest);
     for (;;) {
         g_autoptr(MoseGuest) now = NULL;
         g_autoptr(GError) error = NULL;
@@ -233,14 +145,15 @@ mose_tether_main(const MoseGuest *guest, MoseFarEnd *end)
         if (end) {
             again_ms = AGAIN_MS;
             hold(end, lines, name, life, trouble_until);
-            disconnect_lines(lines);
+            mose_tether_lines_disconnect(lines);
             g_clear_pointer(&end, mose_far_end_free);
         }
         now = look(name, life);
         if (!now)
             _exit(0);
         end = tie(now, &error);
-        note(now, end ? "" : error->message);
+        if (error)
+            note(now, error);
         trouble_until = g_get_monotonic_time() + TROUBLE_US;
         if (!end) {
             poll(NULL, 0, again_ms);

@@ -3,6 +3,7 @@
 #include "switch/tether.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "switch/home-net.h"
 #include "switch/tether-process.h"
 #include "util/error.h"
+#include "util/fd.h"
 #include "util/json.h"
 
 static char *
@@ -58,20 +60,32 @@ gboolean
 mose_tether_start(const MoseGuest *guest, MoseFarEnd *end, GError **error)
 {
     g_autoptr(MoseProcess) there_is = mose_tether_process(guest);
+    g_auto(MoseFd) ours = MOSE_FD_NONE, theirs = MOSE_FD_NONE;
+    int ends[2];
     pid_t pid;
 
     if (there_is && mose_process_alive(there_is))
         return TRUE;
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        mose_error_set_errno(error, errno, "cannot start the guest's tether");
+        return FALSE;
+    }
+    theirs = ends[0];
+    ours = ends[1];
     pid = fork();
+    if (pid == 0) {
+        mose_fd_close(mose_fd_steal(&ours));
+        mose_tether_main(guest, end, theirs);
+    }
     if (pid < 0) {
         mose_error_set_errno(error, errno, "cannot start the guest's tether");
         return FALSE;
     }
-    if (pid == 0)
-        mose_tether_main(guest, end);
     if (end)
         mose_far_end_leave(end);
-    return write_record(guest, pid, error);
+    /* Not before it can be found: it would be one that nobody ends. */
+    return write_record(guest, pid, error) &&
+           mose_fd_write_all(ours, "", 1, "to the guest's tether", error);
 }
 
 gboolean

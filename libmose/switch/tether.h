@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a guest that is on another host still needs of its home (home-disks.h,
- * home-net.h) goes over a link that
- * outlives the command which brought it there: its tether, a process of MOSE's at home.
- * When the link breaks it makes another one, for as long as the guest is away. It asks
- * no questions: ssh has to get there without (an agent, a key).
+ * home-net.h) goes over a link that outlives the command which brought it there: its
+ * tether, a process of MOSE's at home. When the link breaks it makes another one, for
+ * as long as the guest is away. It asks no questions: ssh has to get there without (an
+ * agent, a key).
  *
  * The file "tether" in the guest's directory names the process. One that has died is
  * replaced by the next command that looks at the guest (mose_recover()).

@@ -17,7 +17,7 @@ typedef enum { BREAK_COMMAND, BREAK_RECEIVER, BREAK_LINK, N_BREAKS } Break;
 
 static const char *const break_names[] = { "command", "receiver", "link" };
 
-#define SHORT_BREAKS 4
+#define SHORT_BREAKS 3
 #define LONG_BREAKS 120
 #define LATEST_MS 2500
 /* Longer than all that the transaction waits for. */
@@ -57,8 +57,9 @@ break_it(Break how, GSubprocess *command)
         hosts_reset_connections(far_hosts, HOST_THERE);
 }
 
-/* What the guest's disks do: `--disks`. */
+/* What the guest's disks do: `--disks`; and whether its memory goes by `--tcp`. */
 static const char *disks = "shared";
+static gboolean tcp;
 
 /* `mose`, to bring @guest to the other host of the two. */
 static GSubprocess *
@@ -73,8 +74,12 @@ begin(const VmGuest *guest, gboolean is_there)
                                      hosts_rsh(far_hosts),
                                      "--disks",
                                      disks,
+                                     tcp ? "--tcp" : NULL,
+                                     "auto",
                                      NULL };
-    const char *const go_home[] = { "mose", "virtualize", guest->name, NULL };
+    const char *const go_home[] = { "mose",      "virtualize",
+                                    guest->name, tcp ? "--tcp" : NULL,
+                                    "auto",      NULL };
 
     return hosts_spawn(far_hosts, HOST_HERE,
                        G_SUBPROCESS_FLAGS_STDOUT_SILENCE |
@@ -253,6 +258,17 @@ test_random_home(void)
     disk_image_assert_ring(image, "qcow2", 1);
 }
 
+/* With memory that goes beside the link. */
+static void
+test_random_tcp(void)
+{
+    if (far_cannot_run())
+        return;
+    tcp = TRUE;
+    break_at_random(far_start("far-random-tcp", NULL));
+    tcp = FALSE;
+}
+
 /* --- silence --- */
 
 /* Each way, so that what is said can be lost before it is heard. */
@@ -366,6 +382,7 @@ main(int argc, char **argv)
     g_test_add_func("/far-broken/phases", test_phases);
     g_test_add_func("/far-broken/random", test_random);
     g_test_add_func("/far-broken/random-home", test_random_home);
+    g_test_add_func("/far-broken/random-tcp", test_random_tcp);
     g_test_add_func("/far-broken/silence", test_silence);
     return far_run_tests();
 }

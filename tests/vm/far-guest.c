@@ -107,3 +107,45 @@ far_assert_answers(const VmGuest *guest)
 
     g_assert_nonnull(strstr(said, "so-42"));
 }
+
+/* A process that has @word in its words; NULL: there is none. */
+static char *
+find_process(const char *word)
+{
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name(proc))) {
+        g_autofree char *path = g_strdup_printf("/proc/%s/cmdline", name);
+        g_autofree char *words = NULL;
+        gsize len;
+
+        if (g_ascii_isdigit(*name) && g_file_get_contents(path, &words, &len, NULL) &&
+            memmem(words, len, word, strlen(word)))
+            return g_strdup(name);
+    }
+    return NULL;
+}
+
+static void
+assert_nothing_there(const VmGuest *guest)
+{
+    g_autofree char *dir =
+        g_build_filename(hosts_runtime_dir(far_hosts, HOST_THERE), guest->name, NULL);
+    g_autofree char *process = find_process(dir);
+
+    g_assert_cmpint(
+        hosts_run(far_hosts, HOST_THERE, NULL, NULL, "test", "-e", dir, NULL), ==, 1);
+    g_assert_null(process);
+}
+
+void
+far_assert_refused(const VmGuest *guest, int status, const char *err, const char *words)
+{
+    g_assert_cmpint(status, ==, 1);
+    if (!strstr(err, words))
+        g_error("'%s' is not in: %s", words, err);
+    far_assert_listed(guest, "running", "");
+    far_assert_answers(guest);
+    assert_nothing_there(guest);
+}

@@ -29,5 +29,10 @@ int far_go(const VmGuest *guest, const char *host, char **ret_out, char **ret_er
 char *far_listed(HostSide side, const char *name);
 void far_assert_listed(const VmGuest *guest, const char *here, const char *there);
 
+/* A switch to the other host ended with @status 1 and @words in @err; the guest runs on
+ * here, and nothing of it is left there. */
+void far_assert_refused(const VmGuest *guest, int status, const char *err,
+                        const char *words);
+
 /* Its shell answers, wherever it is. */
 void far_assert_answers(const VmGuest *guest);

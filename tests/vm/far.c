@@ -133,17 +133,6 @@ test_disks_at_home(void)
     disk_image_assert_ring(image, "qcow2", 1);
 }
 
-/* In words, with nothing left behind, and the guest runs on here. */
-static void
-assert_refused(const VmGuest *guest, int status, const char *err, const char *words)
-{
-    g_assert_cmpint(status, ==, 1);
-    if (!strstr(err, words))
-        g_error("'%s' is not in: %s", words, err);
-    far_assert_listed(guest, "running", "");
-    far_assert_answers(guest);
-}
-
 /* Its memory by TCP, there and back, as @dir wants it; and refused without what it
  * names.
  */
@@ -185,11 +174,11 @@ test_tcp(void)
     status = vm_mose(NULL, &nothing, "emulate", guest->name, "--on",
                      hosts_address(far_hosts, HOST_THERE), "--rsh",
                      hosts_rsh(far_hosts), "--tcp", "auto", "--tls", "/no/such", NULL);
-    assert_refused(guest, status, nothing, "/no/such/ca-cert.pem");
+    far_assert_refused(guest, status, nothing, "/no/such/ca-cert.pem");
     status = vm_mose(NULL, &nowhere, "emulate", guest->name, "--on",
                      hosts_address(far_hosts, HOST_THERE), "--rsh",
                      hosts_rsh(far_hosts), "--tcp", "10.1.2.3", NULL);
-    assert_refused(guest, status, nowhere, "10.1.2.3");
+    far_assert_refused(guest, status, nowhere, "10.1.2.3");
     json_object_unref(vm_assert_healthy(guest));
     far_stop(guest);
 }
@@ -301,29 +290,6 @@ test_newer_qemu(void)
                     ==, 0);
 }
 
-static void
-test_refused(void)
-{
-    VmGuest *guest;
-    g_autofree char *nowhere = NULL, *no_mose = NULL, *channels = NULL;
-    const char *there;
-    int status;
-
-    if (far_cannot_run())
-        return;
-    there = hosts_address(far_hosts, HOST_THERE);
-    guest = far_start("far-no", NULL);
-    status = far_go(guest, "nobody@127.0.0.9", NULL, &nowhere);
-    assert_refused(guest, status, nowhere, "127.0.0.9");
-    status = vm_mose(NULL, &no_mose, "emulate", guest->name, "--on", there, "--rsh",
-                     hosts_rsh(far_hosts), "--mose-path", "/no/mose", NULL);
-    assert_refused(guest, status, no_mose, "/no/mose");
-    status = vm_mose(NULL, &channels, "emulate", guest->name, "--on", there, "--rsh",
-                     hosts_rsh(far_hosts), "--channels", "4", NULL);
-    assert_refused(guest, status, channels, "one channel");
-    far_stop(guest);
-}
-
 /* There, the image's name shows another file: nobody has locked that. */
 static void
 test_other_image(void)
@@ -349,7 +315,7 @@ test_other_image(void)
     status = vm_mose(NULL, &err, "emulate", guest->name, "--on",
                      hosts_address(far_hosts, HOST_THERE), "--rsh",
                      hosts_rsh(far_hosts), "--map", map, NULL);
-    assert_refused(guest, status, err, "it is another file");
+    far_assert_refused(guest, status, err, "it is another file");
     far_stop(guest);
 }
 
@@ -363,7 +329,6 @@ main(int argc, char **argv)
     g_test_add_func("/far/newer-qemu", test_newer_qemu);
     g_test_add_func("/far/tcp", test_tcp);
     g_test_add_func("/far/stop", test_stop);
-    g_test_add_func("/far/refused", test_refused);
     g_test_add_func("/far/other-image", test_other_image);
     return far_run_tests();
 }
