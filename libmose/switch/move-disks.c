@@ -49,7 +49,8 @@ commit(MoseMove *move, GError **error)
                     mose_json_object("reason", "s", "overlays put into their images",
                                      "overlays", "i", (gint64)move->disks_committed,
                                      NULL));
-    return done && go_on(move, error);
+    return done && (!move->far || mose_move_far_images(move, error)) &&
+           go_on(move, error);
 }
 
 gboolean

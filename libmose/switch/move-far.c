@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "guest/disks.h"
 #include "link/ssh.h"
 #include "switch/doubt.h"
 #include "switch/home-disks.h"
@@ -132,13 +133,24 @@ reach_monitor(MoseMove *move, GError **error)
     return launch->qmp ? g_steal_pointer(&launch) : NULL;
 }
 
+/* Overlays are not what the guest goes on with: see mose_move_far_images(). */
+static GPtrArray *
+written_images(const MoseMove *move)
+{
+    const MoseGuest *guest = move->guest;
+    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, NULL);
+
+    return overlays && overlays->len > 0 ? g_ptr_array_new_with_free_func(g_free)
+                                         : mose_image_locks_written(move->source);
+}
+
 gboolean
 mose_move_far_launch(MoseMove *move, GError **error)
 {
     g_autoptr(JsonObject) answer = NULL;
     JsonObject *request;
 
-    move->images = mose_image_locks_written(move->source);
+    move->images = written_images(move);
     if (!export_disks(move, error) || !(request = take_request(move, error)))
         return FALSE;
     answer = mose_far_end_call(move->far, request, TAKE_MS, wake_fd(move), error);
@@ -154,6 +166,23 @@ mose_move_far_launch(MoseMove *move, GError **error)
         return FALSE;
     mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
     return TRUE;
+}
+
+gboolean
+mose_move_far_images(MoseMove *move, GError **error)
+{
+    g_autoptr(JsonObject) answer = NULL;
+
+    g_ptr_array_unref(move->images);
+    move->images = mose_image_locks_written(move->source);
+    answer = mose_far_end_call(
+        move->far,
+        mose_json_object("do", "s", "images", "locked", "a", locked_images(move), NULL),
+        STEP_MS, -1, error);
+    if (!answer)
+        return FALSE;
+    move->guest->far->locks_seen = mose_json_bool(answer, "locks-seen", FALSE);
+    return mose_guest_save(move->guest, error);
 }
 
 int

@@ -140,6 +140,8 @@ gboolean mose_move_far_launch(MoseMove *move, GError **error);
 int mose_move_far_stream(MoseMove *move, GError **error);
 gboolean mose_move_far_tcp(MoseMove *move, const char *path, GError **error);
 gboolean mose_move_far_overlay(MoseMove *move, GError **error);
+/* What was in overlays is in the images now, which the source has locked since. */
+gboolean mose_move_far_images(MoseMove *move, GError **error);
 char *mose_move_far_said(MoseMove *move);
 gboolean mose_move_far_commit(MoseMove *move, GError **error);
 gboolean mose_move_far_settle(MoseMove *move, GError **error);

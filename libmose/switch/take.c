@@ -168,6 +168,16 @@ do_clock(MoseTake *take, JsonObject *request, GError **error)
 }
 
 static gboolean
+do_images(MoseTake *take, JsonObject *request, GError **error)
+{
+    gboolean seen = FALSE;
+
+    return mose_take_see_locks(request, &seen, error) &&
+           mose_far_end_answer(take->end,
+                               mose_json_object("locks-seen", "b", seen, NULL), error);
+}
+
+static gboolean
 do_said(MoseTake *take, JsonObject *request, GError **error)
 {
     g_autofree char *said = NULL;
@@ -232,7 +242,7 @@ do_step(MoseTake *take, JsonObject *request, GError **error)
     } steps[] = {
         { "stream", do_stream }, { "overlay", do_overlay }, { "clock", do_clock },
         { "said", do_said },     { "ready", do_ready },     { "commit", do_commit },
-        { "abort", do_abort },
+        { "abort", do_abort },   { "images", do_images },
     };
     const char *name = mose_json_string(request, "do", "");
 

@@ -133,6 +133,56 @@ test_disks_at_home(void)
     disk_image_assert_ring(image, "qcow2", 1);
 }
 
+static char *
+sum_of(const char *path)
+{
+    g_autofree char *data = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize len;
+
+    g_file_get_contents(path, &data, &len, &error);
+    g_assert_no_error(error);
+    return g_compute_checksum_for_data(G_CHECKSUM_SHA256, (guint8 *)data, len);
+}
+
+/* The emulator there does not write the image that both hosts have; what it wrote to an
+ * overlay is in the image when the guest is home. */
+static void
+test_overlay(void)
+{
+    VmGuest *guest;
+    g_autofree char *dir = NULL, *image = NULL, *options = NULL, *err = NULL;
+    g_autofree char *before = NULL, *after = NULL, *back = NULL;
+    g_autoptr(GDir) left = NULL;
+
+    if (far_cannot_run())
+        return;
+    dir = vm_path("overlaid");
+    g_mkdir_with_parents(dir, 0700);
+    image = g_build_filename(dir, "disk.qcow2", NULL);
+    disk_image_make(image, "qcow2");
+    options = g_strdup_printf("-drive file=%s,format=qcow2,if=virtio", image);
+    guest = far_start("far-overlay", options);
+    if (vm_mose(NULL, &err, "emulate", guest->name, "--on",
+                hosts_address(far_hosts, HOST_THERE), "--rsh", hosts_rsh(far_hosts),
+                "--disks", "overlay", NULL) != 0)
+        g_error("there: %s", err);
+    far_assert_listed(guest, "away", "running");
+    before = sum_of(image);
+    assert_writes(guest);
+    after = sum_of(image);
+    g_assert_cmpstr(before, ==, after);
+    if (vm_mose(NULL, &back, "virtualize", guest->name, NULL) != 0)
+        g_error("back: %s", back);
+    far_assert_listed(guest, "running", "");
+    assert_writes(guest);
+    far_stop(guest);
+    disk_image_assert_ring(image, "qcow2", 2);
+    left = g_dir_open(dir, 0, NULL);
+    g_assert_cmpstr(g_dir_read_name(left), ==, "disk.qcow2");
+    g_assert_null(g_dir_read_name(left));
+}
+
 /* Its memory by TCP, there and back, as @dir wants it; and refused without what it
  * names.
  */
@@ -326,6 +376,7 @@ main(int argc, char **argv)
     far_setup();
     g_test_add_func("/far/there-and-back", test_there_and_back);
     g_test_add_func("/far/disks-at-home", test_disks_at_home);
+    g_test_add_func("/far/overlay", test_overlay);
     g_test_add_func("/far/newer-qemu", test_newer_qemu);
     g_test_add_func("/far/tcp", test_tcp);
     g_test_add_func("/far/stop", test_stop);
