@@ -138,7 +138,7 @@ measure(const VmGuest *guest, gboolean slow, const Way *way)
         bench_skipped("far/tcp-line", way->what, "iperf3 is not installed");
         return;
     }
-    for (guint i = 0; i < (slow ? 3 : 9); i++)
+    for (guint i = 0; i < (slow ? 2 : 7); i++)
         measure_round(guest, way, slow ? 6 : 16, &figures);
     tell(slow, way, &figures);
 }
