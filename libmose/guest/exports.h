@@ -36,6 +36,13 @@ typedef struct {
     char *socket;     /* of its NBD server */
 } MoseExports;
 
+/* The daemon of @guest, or NULL. */
+MoseProcess *mose_exports_process(const MoseGuest *guest);
+
+/* End it (SIGKILL), also one that hangs: no QEMU elsewhere has written to the disks,
+ * nor ever will. TRUE where there is none. */
+gboolean mose_exports_abandon(const MoseGuest *guest, GError **error);
+
 /*
  * Offer the disks of @guest, which the process behind @qmp has; the daemon lives in the
  * surroundings of @source, that process. One that is left of before is ended. Errors:

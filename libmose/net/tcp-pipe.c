@@ -35,7 +35,7 @@ static gboolean
 flush_pipe(int from, int to, gsize len)
 {
     while (len > 0) {
-        ssize_t n = splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_MORE);
+        ssize_t n = splice(from, NULL, to, NULL, len, SPLICE_F_MOVE);
 
         if (n < 0 && errno == EINTR)
             continue;

@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -23,13 +26,21 @@
 /* For the other side to say who it is. */
 #define GREET_MS 10000
 #define MAX_CONNECTIONS 512
+/* After an accept(2) that failed: there are no descriptors left, say. */
+#define ACCEPT_WAIT_MS 50
+
+/* A TCP connection of the relay's. */
+typedef struct {
+    int fd;
+    gint64 greet_by; /* monotonic microseconds; 0: it has greeted */
+} Connection;
 
 typedef struct {
     const MoseTcpSetup *setup;
     GMutex lock; /* of the next three */
     GCond changed;
-    GArray *sockets; /* int: TCP, of connections */
-    guint n;         /* connections */
+    GArray *tcp; /* Connection, oldest first */
+    guint n;     /* threads that serve one */
     gboolean ending;
 } Relay;
 
@@ -57,16 +68,80 @@ tell(const Relay *relay, const char *format, ...)
     g_once_init_leave(&told, 1);
 }
 
-/* --- greeting --- */
+/* --- connections --- */
+
+/* Whoever has not greeted in time, or whom there is no room for, goes. */
+static void
+drop(const Connection *connection)
+{
+    shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Its last pieces are not kept back. */
+static void
+remember(Relay *relay, int tcp)
+{
+    const Connection connection = { tcp, g_get_monotonic_time() + GREET_MS * 1000 };
+    const int on = 1;
+
+    setsockopt(tcp, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    g_mutex_lock(&relay->lock);
+    g_array_append_val(relay->tcp, connection);
+    if (relay->ending)
+        drop(&connection);
+    g_mutex_unlock(&relay->lock);
+}
+
+static gboolean
+has_greeted(Relay *relay, int tcp)
+{
+    g_mutex_lock(&relay->lock);
+    for (guint i = 0; i < relay->tcp->len; i++)
+        if (g_array_index(relay->tcp, Connection, i).fd == tcp)
+            g_array_index(relay->tcp, Connection, i).greet_by = 0;
+    g_mutex_unlock(&relay->lock);
+    return TRUE;
+}
 
 static void
-set_timeout(int fd, guint ms)
+forget(Relay *relay, int tcp)
 {
-    const struct timeval limit = { .tv_sec = ms / 1000 };
-
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    g_mutex_lock(&relay->lock);
+    for (guint i = 0; i < relay->tcp->len; i++)
+        if (g_array_index(relay->tcp, Connection, i).fd == tcp)
+            g_array_remove_index(relay->tcp, i--);
+    relay->n--;
+    g_cond_signal(&relay->changed);
+    g_mutex_unlock(&relay->lock);
 }
+
+/* Drop those whose time is over; milliseconds until the next one's is, -1: there is
+ * none. Strangers may be many: where there is no @room, the oldest of them goes. */
+static int
+drop_late(Relay *relay, gboolean room)
+{
+    gint64 now = g_get_monotonic_time();
+    int left_ms = -1;
+
+    g_mutex_lock(&relay->lock);
+    for (guint i = 0; i < relay->tcp->len; i++) {
+        Connection *connection = &g_array_index(relay->tcp, Connection, i);
+
+        if (connection->greet_by == 0)
+            continue;
+        if (!room || connection->greet_by <= now) {
+            drop(connection);
+            connection->greet_by = 0;
+            room = TRUE;
+        } else if (left_ms < 0) {
+            left_ms = (int)((connection->greet_by - now) / 1000 + 1);
+        }
+    }
+    g_mutex_unlock(&relay->lock);
+    return left_ms;
+}
+
+/* --- greeting --- */
 
 static gboolean
 send_token(const MoseTcpPipe *pipe, const char *token)
@@ -100,13 +175,12 @@ read_token(const MoseTcpPipe *pipe, const char *token)
 }
 
 static gboolean
-greet(const Relay *relay, MoseTcpPipe *pipe)
+greet(Relay *relay, MoseTcpPipe *pipe)
 {
     const MoseTcpSetup *setup = relay->setup;
     g_autoptr(GError) error = NULL;
     gboolean good;
 
-    set_timeout(pipe->tcp, GREET_MS);
     if (setup->tls && !(pipe->tls = mose_tls_greet(setup->tls, pipe->tcp,
                                                    setup->address, GREET_MS, &error))) {
         tell(relay, "%s", error->message);
@@ -116,8 +190,7 @@ greet(const Relay *relay, MoseTcpPipe *pipe)
                           : send_token(pipe, setup->token);
     if (!good && !setup->accepts)
         tell(relay, "%s closed the connection", setup->address);
-    set_timeout(pipe->tcp, 0);
-    return good;
+    return good && has_greeted(relay, pipe->tcp);
 }
 
 /* --- connecting --- */
@@ -128,6 +201,7 @@ connect_tcp(const Relay *relay)
     const MoseTcpSetup *setup = relay->setup;
     const struct addrinfo hints = { .ai_flags = AI_NUMERICSERV,
                                     .ai_socktype = SOCK_STREAM };
+    const struct timeval limit = { .tv_sec = GREET_MS / 1000 }, none = { 0 };
     g_autofree char *port = g_strdup_printf("%u", setup->port);
     struct addrinfo *found = NULL;
     int ret = getaddrinfo(setup->address, port, &hints, &found), fd;
@@ -137,37 +211,18 @@ connect_tcp(const Relay *relay)
         return MOSE_FD_NONE;
     }
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    set_timeout(fd, GREET_MS);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) < 0) {
+        /* That is what the time limit gives (Linux net/ipv4/af_inet.c). */
         tell(relay, "cannot connect to %s port %u: %s", setup->address, setup->port,
-             g_strerror(errno));
+             g_strerror(errno == EINPROGRESS ? ETIMEDOUT : errno));
         mose_fd_close(fd);
         fd = MOSE_FD_NONE;
+    } else {
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
     }
     freeaddrinfo(found);
     return fd;
-}
-
-static void
-remember(Relay *relay, int tcp)
-{
-    g_mutex_lock(&relay->lock);
-    g_array_append_val(relay->sockets, tcp);
-    if (relay->ending)
-        shutdown(tcp, SHUT_RDWR);
-    g_mutex_unlock(&relay->lock);
-}
-
-static void
-forget(Relay *relay, int tcp)
-{
-    g_mutex_lock(&relay->lock);
-    for (guint i = 0; i < relay->sockets->len; i++)
-        if (g_array_index(relay->sockets, int, i) == tcp)
-            g_array_remove_index_fast(relay->sockets, i--);
-    relay->n--;
-    g_cond_signal(&relay->changed);
-    g_mutex_unlock(&relay->lock);
 }
 
 /* A stranger gets no word, and QEMU does not hear of it. */
@@ -239,11 +294,23 @@ end(Relay *relay)
 {
     g_mutex_lock(&relay->lock);
     relay->ending = TRUE;
-    for (guint i = 0; i < relay->sockets->len; i++)
-        shutdown(g_array_index(relay->sockets, int, i), SHUT_RDWR);
+    for (guint i = 0; i < relay->tcp->len; i++)
+        drop(&g_array_index(relay->tcp, Connection, i));
     while (relay->n > 0)
         g_cond_wait(&relay->changed, &relay->lock);
     g_mutex_unlock(&relay->lock);
+}
+
+/* A connection takes six. */
+static void
+allow_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void
@@ -257,27 +324,42 @@ leave_command(const MoseTcpSetup *setup)
         _exit(0);
 }
 
+static void
+accept_one(Relay *relay)
+{
+    int fd = accept4(relay->setup->listener, NULL, NULL, SOCK_CLOEXEC);
+    guint n;
+
+    if (fd < 0) {
+        poll(NULL, 0, ACCEPT_WAIT_MS);
+        return;
+    }
+    g_mutex_lock(&relay->lock);
+    n = relay->n;
+    g_mutex_unlock(&relay->lock);
+    if (n >= MAX_CONNECTIONS)
+        drop_late(relay, FALSE);
+    begin(relay, fd);
+}
+
 void
 mose_tcp_relay_main(const MoseTcpSetup *setup)
 {
     Relay relay = { .setup = setup };
 
     leave_command(setup);
-    relay.sockets = g_array_new(FALSE, FALSE, sizeof(int));
+    allow_descriptors();
+    relay.tcp = g_array_new(FALSE, FALSE, sizeof(Connection));
     for (;;) {
         struct pollfd fds[] = { { setup->life, POLLIN, 0 },
                                 { setup->listener, POLLIN, 0 } };
-        int fd;
 
-        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno == EINTR)
+        if (poll(fds, G_N_ELEMENTS(fds), drop_late(&relay, TRUE)) < 0)
             continue;
         if (fds[0].revents)
             break;
-        fd = accept4(setup->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0 && relay.n < MAX_CONNECTIONS)
-            begin(&relay, fd);
-        else
-            mose_fd_close(fd);
+        if (fds[1].revents)
+            accept_one(&relay);
     }
     mose_fd_close(setup->listener);
     end(&relay);

@@ -66,30 +66,51 @@ start(MoseTcpSetup *setup, GError **error)
 
 /* --- the destination's --- */
 
+/* @found, of which IPv6 stands for IPv4 as well where it is any address. */
+static int
+listen_there(const struct addrinfo *found)
+{
+    g_auto(MoseFd) fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int off = 0;
+
+    if (fd >= 0 && found->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    return fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                   listen(fd, BACKLOG) == 0
+               ? mose_fd_steal(&fd)
+               : MOSE_FD_NONE;
+}
+
 static int
 listen_at(const char *address, GError **error)
 {
-    const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-                                    .ai_socktype = SOCK_STREAM };
-    struct addrinfo *found = NULL;
-    g_auto(MoseFd) fd = MOSE_FD_NONE;
-    int ret = getaddrinfo(address, "0", &hints, &found);
+    const int families[] = { address ? AF_UNSPEC : AF_INET6, AF_INET };
+    int ret = 0;
 
-    if (ret != 0) {
+    for (gsize i = 0; i < (address ? 1 : G_N_ELEMENTS(families)); i++) {
+        const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                        .ai_family = families[i],
+                                        .ai_socktype = SOCK_STREAM };
+        struct addrinfo *found = NULL;
+        int fd, saved;
+
+        ret = getaddrinfo(address, "0", &hints, &found);
+        if (ret != 0)
+            continue;
+        fd = listen_there(found);
+        saved = errno;
+        freeaddrinfo(found);
+        errno = saved;
+        if (fd >= 0)
+            return fd;
+    }
+    if (ret != 0)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID, "address %s: %s",
                     address ? address : "any", gai_strerror(ret));
-        return MOSE_FD_NONE;
-    }
-    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 ||
-        listen(fd, BACKLOG) < 0) {
+    else
         mose_error_set_errno(error, errno, "cannot listen at %s",
                              address ? address : "any address");
-        freeaddrinfo(found);
-        return MOSE_FD_NONE;
-    }
-    freeaddrinfo(found);
-    return mose_fd_steal(&fd);
+    return MOSE_FD_NONE;
 }
 
 static guint16

@@ -66,21 +66,27 @@ mose_doubt_ask(const MoseGuest *guest, GError **error)
     return answer ? read_answer(answer, error) : MOSE_DOUBT_UNKNOWN;
 }
 
-void
-mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt)
+gboolean
+mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt, GError **error)
 {
     const MoseFar *far = guest->far;
     g_autoptr(MoseFarEnd) end = NULL;
 
     if (!far || !far->host || doubt == MOSE_DOUBT_UNKNOWN)
-        return;
-    end = mose_far_end_open(far, &link_options, 0, NULL);
-    if (end)
-        mose_far_end_tell(end,
-                          mose_json_object("do", "s", "told", "name", "s", guest->name,
-                                           "id", "s", far->id, "taken", "b",
-                                           doubt == MOSE_DOUBT_TAKEN, NULL),
-                          ANSWER_MS, -1, NULL);
+        return TRUE;
+    end = mose_far_end_open(far, &link_options, 0, error);
+    if (!end)
+        return FALSE;
+    if (g_strcmp0(far->boot_id, end->boot_id) != 0)
+        return TRUE;
+    if (!mose_far_end_tell(end,
+                           mose_json_object("do", "s", "told", "name", "s", guest->name,
+                                            "id", "s", far->id, "taken", "b",
+                                            doubt == MOSE_DOUBT_TAKEN, NULL),
+                           ANSWER_MS, -1, error))
+        return FALSE;
+    /* It will not ask any more. */
+    return doubt != MOSE_DOUBT_TAKEN || mose_taken_forget(far->id, error);
 }
 
 /* --- answering --- */
@@ -145,10 +151,15 @@ mose_doubt_untake(MoseGuest *guest, const MoseJournalEntry *entry, GError **erro
     mose_launch_forget_files(guest, entry->generation);
     if (is_home && guest->far->home_disks && !mose_home_disks_give(guest, error))
         return FALSE;
-    if (is_home) {
-        mose_doubt_tell(guest, MOSE_DOUBT_NOT_TAKEN);
-        return mose_journal_end(guest->dir, error);
+    if (is_home && !mose_doubt_tell(guest, MOSE_DOUBT_NOT_TAKEN, error)) {
+        g_prefix_error(error,
+                       "guest %s may stand still on its host until that has heard that "
+                       "it did not come here: ",
+                       guest->name);
+        return FALSE;
     }
+    if (is_home)
+        return mose_journal_end(guest->dir, error);
     if (mose_guest_remove(guest, error))
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "guest %s did not come here: the switch that was to bring it was "

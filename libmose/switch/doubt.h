@@ -36,9 +36,10 @@ gboolean mose_doubt_give(MoseGuest *guest, MoseSide side, GError **error);
 /*
  * A guest that was to come from another host did not: what was begun for it, by @entry,
  * is cleared away, and the other host, which may wait for a word, is told. NOT_FOUND
- * where nothing is left of it here; TRUE where it is away again. mose_doubt_refuse():
- * QEMU would not run it, and has not; what has been refused once must not run here
- * later, when the guest runs there.
+ * where nothing is left of it here; TRUE where it is away again, and its host has
+ * heard: until then the journal stays. mose_doubt_refuse(): QEMU would not run it, and
+ * has not; what has been refused once must not run here later, when the guest runs
+ * there.
  */
 gboolean mose_doubt_untake(MoseGuest *guest, const MoseJournalEntry *entry,
                            GError **error);
@@ -51,5 +52,6 @@ gboolean mose_doubt_recover(MoseGuest *guest, gint64 since_us, gboolean was_runn
                             gboolean *ret_taken, GError **error);
 
 /* Tell the host of guest->far, which gave the guest to us or did not, what became of
- * that, in case it does not know. What is UNKNOWN is not told. */
-void mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt);
+ * that, in case it does not know. TRUE when it has heard, or there is nothing to tell
+ * (UNKNOWN, a host that was started anew). */
+gboolean mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt, GError **error);

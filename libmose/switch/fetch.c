@@ -128,9 +128,10 @@ mose_fetch(MoseGuest *guest, MoseFarEnd *end, const MoseFetchOptions *options,
         return FALSE;
     while (!follow(guest, end, options, ret_report, &taken, &cause))
         ;
-    /* It may wait for our word. */
-    if (!*ret_report && !mose_link_is_up(end->link))
-        mose_doubt_tell(guest, taken);
+    /* It may wait for our word; that the guest was not taken is told by the guardians,
+     * until it has heard (take.c). */
+    if (!*ret_report && taken == MOSE_DOUBT_TAKEN)
+        mose_doubt_tell(guest, taken, NULL);
     if (!cause)
         return TRUE;
     g_propagate_error(error, g_steal_pointer(&cause));

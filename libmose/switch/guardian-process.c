@@ -86,7 +86,8 @@ is_in_doubt(const char *name)
     MoseJournalEntry entry;
 
     return guest && mose_journal_read(guest->dir, &entry, NULL) &&
-           entry.phase == MOSE_PHASE_DOUBT;
+           (entry.phase == MOSE_PHASE_DOUBT ||
+            (entry.phase == MOSE_PHASE_TAKE && mose_guest_is_away(guest)));
 }
 
 /* FALSE: it may be tried again. Nobody is kept from the guest between two tries. */

@@ -53,6 +53,12 @@ mose_guardian_start(const MoseGuest *guest, GError **error)
     return guardian;
 }
 
+pid_t
+mose_guardian_pid(const MoseGuardian *guardian)
+{
+    return guardian->first;
+}
+
 int
 mose_guardian_fd(const MoseGuardian *guardian)
 {

@@ -23,6 +23,9 @@ int mose_guardian_fd(const MoseGuardian *guardian);
 /* Whether one is left. */
 gboolean mose_guardian_alive(const MoseGuardian *guardian);
 
+/* One of them. */
+pid_t mose_guardian_pid(const MoseGuardian *guardian);
+
 /* The work is done: they end, and so does @guardian. */
 void mose_guardian_stop(MoseGuardian *guardian);
 

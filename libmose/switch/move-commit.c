@@ -350,7 +350,8 @@ return_to_source(MoseMove *move, GError **error)
 {
     g_autoptr(GError) trouble = NULL;
 
-    if (move->exports && !mose_exports_end(move->guest, move->exports, &trouble)) {
+    /* The other QEMU has not run, and has written nothing. */
+    if (move->exports && !mose_exports_abandon(move->guest, &trouble)) {
         add_words(error, "; and the way back failed: ", trouble);
         return FALSE;
     }

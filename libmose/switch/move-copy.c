@@ -81,13 +81,17 @@ look(MoseMove *move, GError **error)
 }
 
 static gboolean
-came_on(const MoseMove *move, GError **error)
+came_on(MoseMove *move, GError **error)
 {
     g_autofree char *tcp = move->tcp ? mose_tcp_relay_trouble(move->tcp) : NULL;
 
     if (tcp) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT, "memory cannot be sent: %s",
-                    tcp);
+        /* A certificate that the other side does not like, say. */
+        g_autofree char *there = mose_move_far_said(move);
+
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_TIMEOUT,
+                    "memory cannot be sent: %s%s%s", tcp, *there ? "; there: " : "",
+                    there);
         return FALSE;
     }
     if (g_get_monotonic_time() - move->copied_us < STALL_US)

@@ -16,6 +16,7 @@
 #include "switch/image-locks.h"
 #include "switch/image-stamps.h"
 #include "switch/move.h"
+#include "switch/tether.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -216,6 +217,8 @@ mose_move_far_tcp(MoseMove *move, const char *path, GError **error)
     g_autoptr(MoseTls) tls = NULL;
     g_autoptr(JsonObject) answer = NULL;
     g_autofree char *address = NULL;
+    const char *token;
+    gint64 port;
 
     if (tcp->tls_dir)
         json_object_set_string_member(request, "tls", tcp->tls_dir);
@@ -223,9 +226,14 @@ mose_move_far_tcp(MoseMove *move, const char *path, GError **error)
     if (!answer || !(address = tcp_address(answer, error)) ||
         (tcp->tls_dir && !(tls = mose_tls_new(tcp->tls_dir, FALSE, error))))
         return FALSE;
-    move->tcp =
-        mose_tcp_relay_connect(path, address, (guint16)mose_json_int(answer, "port", 0),
-                               mose_json_string(answer, "token", ""), tls, error);
+    token = mose_json_string(answer, "token", "");
+    port = mose_json_int(answer, "port", 0);
+    if (strlen(token) != MOSE_TCP_TOKEN || port < 1 || port > G_MAXUINT16) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s: its MOSE does not know --tcp", move->far->label);
+        return FALSE;
+    }
+    move->tcp = mose_tcp_relay_connect(path, address, (guint16)port, token, tls, error);
     return move->tcp != NULL;
 }
 
@@ -362,11 +370,17 @@ mose_move_far_settle(MoseMove *move, GError **error)
     JsonObject *report =
         mose_json_element(timeline, json_array_get_length(timeline) - 1);
 
+    /* In this order: who took the guest forgets, when it hears this, that it did, and
+     * could not tell any more whoever asks because nothing is recorded here. */
+    if (!mose_doubt_give(guest, move->options->side, error))
+        return FALSE;
     mose_words_send(move->far->words,
                     mose_json_object("do", "s", "done", "report", "o",
                                      json_object_ref(report), NULL),
                     NULL);
-    return mose_doubt_give(guest, move->options->side, error);
+    return !mose_tether_is_needed(guest) ||
+           mose_tether_start(guest, g_steal_pointer(&move->far),
+                             mose_guardian_pid(move->guardian), error);
 }
 
 void

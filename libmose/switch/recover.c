@@ -50,8 +50,8 @@ undo(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
      * the kernel has taken it apart. */
     if (destination)
         mose_process_doom(destination);
-    /* Disks that were to stay here. */
-    if (entry->role == MOSE_ROLE_GIVER && !mose_exports_clear(guest, error))
+    /* Disks that were to stay here: the guest has not run elsewhere. */
+    if (entry->role == MOSE_ROLE_GIVER && !mose_exports_abandon(guest, error))
         return FALSE;
     if (process) {
         mose_process_thaw(process);
@@ -306,7 +306,7 @@ note_end(MoseGuest *guest, GError **error)
 static gboolean
 tie(const MoseGuest *guest, GError **error)
 {
-    return !mose_tether_is_needed(guest) || mose_tether_start(guest, NULL, error);
+    return !mose_tether_is_needed(guest) || mose_tether_start(guest, NULL, 0, error);
 }
 
 /* The other host was told to run the guest, and this one's MOSE died before it had an
@@ -384,7 +384,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     *ret = finished ? MOSE_RECOVERED_FINISHED : MOSE_RECOVERED_UNDONE;
     /* The host that it came from may wait for a word. */
     if (finished && entry.role == MOSE_ROLE_TAKER)
-        mose_doubt_tell(guest, MOSE_DOUBT_TAKEN);
+        mose_doubt_tell(guest, MOSE_DOUBT_TAKEN, NULL);
     return mose_guest_save(guest, error) && mose_journal_end(guest->dir, error) &&
            note_end(guest, error);
 }

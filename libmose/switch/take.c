@@ -18,6 +18,9 @@
 
 /* A copy lasts as long as it lasts; its own driver notices when it hangs. */
 #define REPORT_MS 10000
+/* For how long a guest's disks are tried to be given back, and between two tries. */
+#define GIVE_US (3 * G_USEC_PER_SEC)
+#define GIVE_WAIT_US 50000
 
 static gboolean
 begin(MoseTake *take, JsonObject *request, GError **error)
@@ -183,11 +186,13 @@ do_said(MoseTake *take, JsonObject *request, GError **error)
     g_autofree char *said = NULL;
 
     mose_process_wait(take->launch->process, 200);
-    said = take->tcp ? mose_tcp_relay_trouble(take->tcp) : NULL;
-    if (!said)
-        said = mose_log_said(take->launch->log);
-    return mose_far_end_answer(take->end, mose_json_object("said", "s", said, NULL),
-                               error);
+    said = mose_log_said(take->launch->log);
+    if (!*said && take->tcp) {
+        g_free(said);
+        said = mose_tcp_relay_trouble(take->tcp);
+    }
+    return mose_far_end_answer(
+        take->end, mose_json_object("said", "s", said ? said : "", NULL), error);
 }
 
 static gboolean
@@ -299,22 +304,54 @@ until_commit(MoseTake *take, JsonObject *request, GError **error)
     return TRUE;
 }
 
-/* Nothing of it was ever here. */
-static void
+/* Its disks are the other host's again, before that is told to go on. Whoever has
+ * looked at an image lets go of it soon. */
+static gboolean
+give_disks(const MoseGuest *guest)
+{
+    gint64 deadline = g_get_monotonic_time() + GIVE_US;
+
+    while (guest->far->home_disks && !mose_home_disks_give(guest, NULL)) {
+        if (g_get_monotonic_time() > deadline)
+            return FALSE;
+        g_usleep(GIVE_WAIT_US);
+    }
+    return TRUE;
+}
+
+/* FALSE: the guardians have to see to it that it goes on there. */
+static gboolean
+untake_home(MoseTake *take)
+{
+    if (!give_disks(take->guest))
+        return FALSE;
+    mose_guest_reload(take->guest, NULL);
+    mose_guest_save(take->guest, NULL);
+    return TRUE;
+}
+
+/* Nothing of it was ever here. FALSE: that is not to be told, yet. */
+static gboolean
 untake(MoseTake *take)
 {
+    gboolean is_home = take->guest && take->guest == take->options->home;
+
     if (take->launch)
         mose_launch_abort(take->guest, take->launch);
-    if (take->guest && take->guest == take->options->home) {
-        if (take->guest->far->home_disks)
-            mose_home_disks_give(take->guest, NULL); /* before it is told to go on */
-        mose_guest_reload(take->guest, NULL);
-        mose_guest_save(take->guest, NULL);
+    if (is_home && !untake_home(take)) {
+        take->uncertain = TRUE;
+        return FALSE;
     }
-    if (take->journal)
+    /* Once all was ready the other host may be in doubt, and cannot ask: what it is
+     * told now may not arrive, or too late. The guardians tell it until it has heard.
+     */
+    if (is_home && take->ready_us)
+        take->uncertain = TRUE;
+    else if (take->journal)
         mose_journal_end(take->guest->dir, NULL);
-    if (take->guest && take->guest != take->options->home)
+    if (take->guest && !is_home)
         mose_guest_remove(take->guest, NULL);
+    return TRUE;
 }
 
 static void
@@ -373,10 +410,8 @@ mose_take(MoseFarEnd *end, JsonObject *request, const MoseTakeOptions *options,
     if (!until_commit(&take, request, &cause)) {
         /* A refusal is final: where it is not certain that the guest has not run, none
          * is given, and the other host asks again. */
-        if (!take.uncertain) {
-            untake(&take);
+        if (!take.uncertain && untake(&take))
             mose_far_end_refuse(end, cause, NULL);
-        }
         *ret_taken = take.uncertain ? MOSE_DOUBT_UNKNOWN : MOSE_DOUBT_NOT_TAKEN;
         g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;

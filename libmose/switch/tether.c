@@ -13,6 +13,7 @@
 #include "switch/home-disks.h"
 #include "switch/home-net.h"
 #include "switch/tether-process.h"
+#include "util/cgroup.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -56,8 +57,19 @@ write_record(const MoseGuest *guest, pid_t pid, GError **error)
     return mose_guest_dir_write(path, text, error);
 }
 
+static void
+join_groups(const MoseGuest *guest, pid_t pid, pid_t like)
+{
+    g_autoptr(MoseProcess) daemon = mose_exports_process(guest);
+
+    if (daemon)
+        like = daemon->pid;
+    if (like > 0)
+        mose_cgroup_join(pid, like);
+}
+
 gboolean
-mose_tether_start(const MoseGuest *guest, MoseFarEnd *end, GError **error)
+mose_tether_start(const MoseGuest *guest, MoseFarEnd *end, pid_t like, GError **error)
 {
     g_autoptr(MoseProcess) there_is = mose_tether_process(guest);
     g_auto(MoseFd) ours = MOSE_FD_NONE, theirs = MOSE_FD_NONE;
@@ -83,6 +95,7 @@ mose_tether_start(const MoseGuest *guest, MoseFarEnd *end, GError **error)
     }
     if (end)
         mose_far_end_leave(end);
+    join_groups(guest, pid, like);
     /* Not before it can be found: it would be one that nobody ends. */
     return write_record(guest, pid, error) &&
            mose_fd_write_all(ours, "", 1, "to the guest's tether", error);

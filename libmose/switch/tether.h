@@ -23,9 +23,11 @@ MoseProcess *mose_tether_process(const MoseGuest *guest);
 /*
  * Start it for @guest, which is locked: over the link of @end, which is taken over, or,
  * where that is NULL, over a new one. TRUE where there is one already. The caller has
- * no second thread.
+ * no second thread. What ends the command's service or session must not end it: it
+ * joins the control groups of the guest's storage daemon, or of @like (0: it stays).
  */
-gboolean mose_tether_start(const MoseGuest *guest, MoseFarEnd *end, GError **error);
+gboolean mose_tether_start(const MoseGuest *guest, MoseFarEnd *end, pid_t like,
+                           GError **error);
 
 /* End it; TRUE where there is none. */
 gboolean mose_tether_end(const MoseGuest *guest, GError **error);

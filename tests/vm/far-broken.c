@@ -294,13 +294,13 @@ wait_listed(const VmGuest *guest, const char *here, const char *there)
 }
 
 /* From the copy on all takes its time, which the many questions before it would, too.
- */
+ * Until who has the guest, @from, is in doubt. */
 static GSubprocess *
-begin_until_doubt(const VmGuest *guest)
+begin_until_doubt(const VmGuest *guest, HostSide from)
 {
-    const Moment move = { FALSE, HOST_HERE, MOSE_PHASE_MOVE, FALSE };
-    const Moment doubt = { FALSE, HOST_HERE, MOSE_PHASE_DOUBT, FALSE };
-    GSubprocess *command = begin(guest, FALSE);
+    const Moment move = { FALSE, from, MOSE_PHASE_MOVE, FALSE };
+    const Moment doubt = { FALSE, from, MOSE_PHASE_DOUBT, FALSE };
+    GSubprocess *command = begin(guest, from == HOST_THERE);
 
     g_assert_true(wait_phase(guest, &move, command));
     g_assert_true(hosts_shape(far_hosts, 0, DELAY_MS));
@@ -321,7 +321,7 @@ mend(void)
 static void
 answer_lost(const VmGuest *guest)
 {
-    g_autoptr(GSubprocess) command = begin_until_doubt(guest);
+    g_autoptr(GSubprocess) command = begin_until_doubt(guest, HOST_HERE);
 
     hosts_cut(far_hosts);
     wait_listed(guest, "in-doubt", "running");
@@ -337,7 +337,7 @@ answer_lost(const VmGuest *guest)
 static void
 word_lost(const VmGuest *guest)
 {
-    g_autoptr(GSubprocess) command = begin_until_doubt(guest);
+    g_autoptr(GSubprocess) command = begin_until_doubt(guest, HOST_HERE);
 
     kill_receiver();
     hosts_cut(far_hosts);
@@ -346,6 +346,21 @@ word_lost(const VmGuest *guest)
     g_subprocess_wait(command, NULL, NULL);
     mend();
     wait_listed(guest, "running", "");
+}
+
+/* On the way home the word never arrives. The other host cannot ask this one: it is
+ * told, once that can be. */
+static void
+home_word_lost(const VmGuest *guest)
+{
+    g_autoptr(GSubprocess) command = begin_until_doubt(guest, HOST_THERE);
+
+    hosts_cut(far_hosts);
+    g_subprocess_wait(command, NULL, NULL);
+    wait_listed(guest, "away", "in-doubt");
+    mend();
+    wait_listed(guest, "away", "running");
+    far_assert_answers(guest);
 }
 
 static void
@@ -368,6 +383,7 @@ test_silence(void)
     guest = far_start("far-silence", options);
     word_lost(guest);
     answer_lost(guest);
+    home_word_lost(guest);
     put(guest, FALSE, &is_there);
     json_object_unref(vm_assert_healthy(guest));
     far_stop(guest);
