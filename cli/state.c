@@ -6,6 +6,7 @@
 #include "switch/debug.h"
 #include "guest/journal.h"
 #include "guest/plug.h"
+#include "switch/doubt.h"
 #include "switch/recover.h"
 #include "switch/tether.h"
 #include "util/error.h"
@@ -61,8 +62,8 @@ needs_recovery(const MoseGuest *guest)
     MoseJournalEntry entry;
 
     return (!process && !mose_guest_is_away(guest)) || lacks_tether(guest) ||
-           mose_debug_is_open(guest) || mose_plug_is_open(guest) ||
-           mose_journal_read(guest->dir, &entry, NULL);
+           mose_doubt_is_untold(guest) || mose_debug_is_open(guest) ||
+           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean

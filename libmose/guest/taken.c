@@ -3,7 +3,9 @@
 #include "guest/taken.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest/guest.h"
@@ -65,4 +67,15 @@ mose_taken_is(const char *id)
     g_autofree char *path = path_of(id, NULL);
 
     return path && access(path, F_OK) == 0;
+}
+
+gboolean
+mose_taken_due(const char *id, guint seconds)
+{
+    g_autofree char *path = path_of(id, NULL);
+    struct stat st;
+
+    return path && stat(path, &st) == 0 &&
+           time(NULL) - st.st_mtime >= (time_t)seconds &&
+           utimensat(AT_FDCWD, path, NULL, 0) == 0;
 }

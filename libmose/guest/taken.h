@@ -19,3 +19,7 @@ gboolean mose_taken_note(const char *id, GError **error);
 gboolean mose_taken_forget(const char *id, GError **error);
 
 gboolean mose_taken_is(const char *id);
+
+/* The same, and at least @seconds have gone since it was noted, or since the last time
+ * that this was so. */
+gboolean mose_taken_due(const char *id, guint seconds);

@@ -20,6 +20,8 @@
 #include "util/json.h"
 
 #define ANSWER_MS 30000
+/* A host that is gone for good shall not hold up every command. */
+#define TELL_AGAIN_S 30
 /* The host is asked while a guest stands still: it may not think for long. */
 static const MoseLinkOptions link_options = { .hello_ms = 10000 };
 
@@ -87,6 +89,20 @@ mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt, GError **error)
         return FALSE;
     /* It will not ask any more. */
     return doubt != MOSE_DOUBT_TAKEN || mose_taken_forget(far->id, error);
+}
+
+gboolean
+mose_doubt_is_untold(const MoseGuest *guest)
+{
+    return guest->far && guest->far->host && !guest->far->away &&
+           mose_taken_is(guest->far->id);
+}
+
+void
+mose_doubt_tell_late(const MoseGuest *guest)
+{
+    if (mose_doubt_is_untold(guest) && mose_taken_due(guest->far->id, TELL_AGAIN_S))
+        mose_doubt_tell(guest, MOSE_DOUBT_TAKEN, NULL);
 }
 
 /* --- answering --- */

@@ -51,6 +51,11 @@ gboolean mose_doubt_refuse(MoseGuest *guest, MoseJournalEntry *entry, GError **e
 gboolean mose_doubt_recover(MoseGuest *guest, gint64 since_us, gboolean was_running,
                             gboolean *ret_taken, GError **error);
 
+/* Whether @guest has come home, and its host is not known to have heard that; tell it
+ * that, if it was not told of late. */
+gboolean mose_doubt_is_untold(const MoseGuest *guest);
+void mose_doubt_tell_late(const MoseGuest *guest);
+
 /* Tell the host of guest->far, which gave the guest to us or did not, what became of
  * that, in case it does not know. TRUE when it has heard, or there is nothing to tell
  * (UNKNOWN, a host that was started anew). */

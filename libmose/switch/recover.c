@@ -353,6 +353,7 @@ mose_recover(MoseGuest *guest, MoseRecovered *ret, GError **error)
     if (!mose_debug_recover(guest, error))
         return FALSE;
     if (!mose_journal_read(guest->dir, &entry, &cause)) {
+        mose_doubt_tell_late(guest);
         if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
             return mose_journal_end(guest->dir, error) &&
                    mose_plug_recover(guest, error) && note_end(guest, error) &&

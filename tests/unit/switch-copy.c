@@ -15,18 +15,17 @@ typedef struct {
     guint rounds;
 } Case;
 
-static const char *const by_need[] = {
-    "100", "200", "400", "800", "1600", "2000", NULL
-};
-static const char *const up_to[] = { "100", "200", "300", NULL };
-static const char *const less[] = { "50", NULL };
-static const char *const not_needed[] = { "100", NULL };
+static const char *const by_need[] = { "30",  "60",  "120",  "240",
+                                       "480", "960", "1920", NULL };
+static const char *const up_to[] = { "30", "60", "120", "240", "300", NULL };
+static const char *const less[] = { "20", NULL };
+static const char *const not_needed[] = { "30", NULL };
 
 static const Case cases[] = {
     { "/fake-copy/downtime/by-need", "copy 10 5000", 0, by_need, 10 },
-    { "/fake-copy/downtime/up-to", "copy 7 5000", 300, up_to, 7 },
-    { "/fake-copy/downtime/less", "copy 6 5000", 50, less, 6 },
-    { "/fake-copy/downtime/not-needed", "copy 6 90", 0, not_needed, 6 },
+    { "/fake-copy/downtime/up-to", "copy 8 5000", 300, up_to, 8 },
+    { "/fake-copy/downtime/less", "copy 6 5000", 20, less, 6 },
+    { "/fake-copy/downtime/not-needed", "copy 6 20", 0, not_needed, 6 },
 };
 
 /* "100 200 ...": the limits that the source was told. */
