@@ -51,10 +51,10 @@ gboolean
 vm_net_ip(const char *arguments)
 {
     g_autofree char *line = g_strdup_printf("ip %s", arguments);
-    g_autofree char *err = NULL;
+    g_autofree char *out = NULL, *err = NULL;
     int status = -1;
 
-    return g_spawn_command_line_sync(line, NULL, &err, &status, NULL) && status == 0;
+    return g_spawn_command_line_sync(line, &out, &err, &status, NULL) && status == 0;
 }
 
 void
@@ -129,4 +129,13 @@ vm_load_end(GSubprocess *load)
                              "httpload", &error);
     g_assert_no_error(error);
     return result;
+}
+
+gint64
+vm_load_requests(JsonObject *result, guint phase)
+{
+    JsonArray *phases = mose_json_array(result, "phases");
+
+    g_assert_cmpint(json_array_get_length(phases), >, phase);
+    return mose_json_int(json_array_get_object_element(phases, phase), "requests", 0);
 }

@@ -28,3 +28,5 @@ void vm_net_run(VmGuest *guest, const char *extra);
 GSubprocess *vm_load_start(int connections);
 void vm_load_mark(GSubprocess *load, const char *phase);
 JsonObject *vm_load_end(GSubprocess *load);
+/* How many requests that tells of in its phase number @phase. */
+gint64 vm_load_requests(JsonObject *result, guint phase);

@@ -61,13 +61,16 @@ stop_all(void)
     g_auto(GStrv) names = mose_guest_names(NULL);
 
     for (char **name = names; name && *name; name++) {
-        const char *argv[] = { g_getenv("MOSE"), "stop", "--keep", *name, NULL };
+        const char *argv[] = { g_getenv("MOSE"), "stop", "--keep", *name, NULL, NULL };
         int status = 1;
 
-        /* Guardians may be busy with a QEMU that hangs. */
+        /* Guardians may be busy with a QEMU that hangs; the host that has the guest may
+         * be gone already. */
         for (int i = 0; i < STOP_TRIES && status != 0; i++) {
-            if (i > 0)
+            if (i > 0) {
+                argv[4] = "--forget";
                 g_usleep(STOP_WAIT_US);
+            }
             g_spawn_sync(NULL, (char **)argv, NULL,
                          G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
                          NULL, NULL, NULL, &status, NULL);

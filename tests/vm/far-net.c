@@ -46,14 +46,6 @@ come_home(const VmGuest *guest)
         g_error("home: %s", err);
 }
 
-static gint64
-requests(JsonObject *result, guint phase)
-{
-    JsonArray *phases = mose_json_array(result, "phases");
-
-    return mose_json_int(json_array_get_object_element(phases, phase), "requests", 0);
-}
-
 /* Wait until more has come through. */
 static void
 wait_more(VmDownload *download)
@@ -127,8 +119,8 @@ test_home(void)
     g_test_message("%s", text);
     g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
     g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
-    g_assert_cmpint(requests(result, 1), >, 0);
-    g_assert_cmpint(requests(result, 2), >, 0);
+    g_assert_cmpint(vm_load_requests(result, 1), >, 0);
+    g_assert_cmpint(vm_load_requests(result, 2), >, 0);
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
 

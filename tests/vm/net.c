@@ -23,15 +23,6 @@ cannot_run(void)
     return vm_why_not() || vm_net_why_not();
 }
 
-static gint64
-requests(JsonObject *result, guint phase)
-{
-    JsonArray *phases = mose_json_array(result, "phases");
-
-    g_assert_cmpint(json_array_get_length(phases), >, phase);
-    return mose_json_int(json_array_get_object_element(phases, phase), "requests", 0);
-}
-
 static void
 test_tap(void)
 {
@@ -62,7 +53,7 @@ test_tap(void)
     g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
     g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
     g_assert_cmpint(mose_json_int(result, "connections_alive", -1), ==, CONNECTIONS);
-    g_assert_cmpint(requests(result, 2), >, 0);
+    g_assert_cmpint(vm_load_requests(result, 2), >, 0);
     g_assert_false(vm_console_has(guest, "MOSE-GUEST ERROR"));
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
@@ -102,7 +93,7 @@ test_plugged(void)
     g_test_message("%s", text);
     g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
     g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
-    g_assert_cmpint(requests(result, 1), >, 0);
+    g_assert_cmpint(vm_load_requests(result, 1), >, 0);
     g_assert_cmpint(vm_mose(NULL, NULL, "unplug", guest->name, "nic", "net", NULL), ==,
                     0);
     json_object_unref(vm_mose_json("emulate", guest->name, NULL));
