@@ -211,7 +211,8 @@ connect_tcp(const Relay *relay)
         return MOSE_FD_NONE;
     }
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    if (fd >= 0) /* else errno says why not */
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) < 0) {
         /* That is what the time limit gives (Linux net/ipv4/af_inet.c). */
         tell(relay, "cannot connect to %s port %u: %s", setup->address, setup->port,
