@@ -79,9 +79,9 @@ mose_doubt_tell(const MoseGuest *guest, MoseDoubt doubt, GError **error)
     end = mose_far_end_open(far, &link_options, 0, error);
     if (!end)
         return FALSE;
-    if (g_strcmp0(far->boot_id, end->boot_id) != 0)
-        return TRUE;
-    if (!mose_far_end_tell(end,
+    /* One that was started anew since knows of no switch. */
+    if (g_strcmp0(far->boot_id, end->boot_id) == 0 &&
+        !mose_far_end_tell(end,
                            mose_json_object("do", "s", "told", "name", "s", guest->name,
                                             "id", "s", far->id, "taken", "b",
                                             doubt == MOSE_DOUBT_TAKEN, NULL),
