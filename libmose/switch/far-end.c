@@ -2,6 +2,8 @@
 /* Requests and answers between two hosts; see far-end.h. */
 #include "switch/far-end.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "link/ssh.h"
@@ -13,6 +15,8 @@
 #define HELLO_MS 20000
 #define CLOCK_MS 5000
 #define CLOCK_TRIES 5
+/* For a link whose conversation is over to end as well. */
+#define FATE_MS 1000
 
 JsonObject *
 mose_far_end_self(void)
@@ -59,16 +63,21 @@ mose_far_end_leave(MoseFarEnd *end)
     release(end);
 }
 
-/* A conversation that has ended is explained by the link. */
+/* A conversation that has ended is explained by the link, which may take a moment more
+ * to end, and to hear what its transport has to say. */
 static void
 explain(MoseFarEnd *end, GError **error)
 {
+    struct pollfd fd = { mose_link_fd(end->link), POLLIN, 0 };
     g_autoptr(GError) why = NULL;
 
-    if (error && g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_CLOSED) &&
-        !mose_link_check(end->link, &why)) {
-        g_clear_error(error);
-        g_propagate_error(error, g_steal_pointer(&why));
+    if (error && g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_CLOSED)) {
+        while (poll(&fd, 1, FATE_MS) < 0 && errno == EINTR)
+            ;
+        if (!mose_link_check(end->link, &why)) {
+            g_clear_error(error);
+            g_propagate_error(error, g_steal_pointer(&why));
+        }
     }
     g_prefix_error(error, "%s: ", end->label);
 }
@@ -130,7 +139,9 @@ mose_far_end_next(MoseFarEnd *end, int timeout_ms, int wake_fd, GError **error)
 {
     JsonObject *message = mose_words_receive(end->words, timeout_ms, wake_fd, error);
 
-    if (message && json_object_has_member(message, "number"))
+    if (!message)
+        explain(end, error);
+    else if (json_object_has_member(message, "number"))
         end->answering = mose_json_int(message, "number", 0);
     return message;
 }

@@ -230,6 +230,17 @@ vm_clock_difference(const VmGuest *guest)
     return ret;
 }
 
+#define SHELL_DONE "SHELL-DONE"
+
+/* Whether the guest's shell has said it to the end of the line. */
+static gboolean
+is_said(const char *text)
+{
+    const char *end = strstr(text, SHELL_DONE);
+
+    return end && strchr(end, '\n');
+}
+
 char *
 vm_shell_output(const VmGuest *guest, const char *command)
 {
@@ -244,11 +255,12 @@ vm_shell_output(const VmGuest *guest, const char *command)
     g_assert_no_error(error);
     mose_fd_write_all(fd, line, strlen(line), guest->shell, &error);
     g_assert_no_error(error);
-    /* QEMU forgets what it has not read yet of a connection that is closed. */
-    while (!strstr(said->str, "SHELL-DONE") && (n = read(fd, piece, sizeof(piece))) > 0)
+    /* QEMU forgets what it has not read yet of a connection that is closed; what the
+     * guest has not sent yet, the end of this line, would come to the next one. */
+    while (!is_said(said->str) && (n = read(fd, piece, sizeof(piece))) > 0)
         g_string_append_len(said, piece, n);
-    end = strstr(said->str, "SHELL-DONE");
-    g_assert_nonnull(end);
+    g_assert_true(is_said(said->str));
+    end = strstr(said->str, SHELL_DONE);
     *end = '\0';
     g_test_message("%s: %s\n%s", guest->name, command, said->str);
     return g_string_free(g_steal_pointer(&said), FALSE);
