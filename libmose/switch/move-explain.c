@@ -50,6 +50,11 @@ explain_destination(MoseMove *move, const GError *relay, GError **error)
                     "the destination did not load the guest; it said: %s", said);
         return;
     }
+    /* What has closed may be the way there. */
+    if (move->far && !mose_link_check(move->far->link, error)) {
+        g_prefix_error(error, "the move failed: %s: ", move->far->label);
+        return;
+    }
     state = mose_qmp_query(move->source_qmp, "query-migrate", NULL, NULL);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "the move failed: %s",
                 relay ? relay->message
