@@ -57,14 +57,20 @@ CONF
 }
 
 # update_lists PACKAGE: a source that does not answer is no reason to stop if another
-# has the package.
+# has the package. apt calls an update good that got no list at all ("they have been
+# ignored"), so what counts is whether the package is known; a busy archive is asked
+# again.
 update_lists()
 {
-    apt-get -c "$work/apt/conf" -q update >"$work/update.log" 2>&1 ||
-        apt-cache -c "$work/apt/conf" show "$1" >/dev/null 2>&1 || {
-        cat "$work/update.log" >&2
-        die "'apt-get update' failed (above)"
-    }
+    for pause in 0 5 20; do
+        sleep "$pause"
+        apt-get -c "$work/apt/conf" -q update >"$work/update.log" 2>&1 || :
+        if apt-cache -c "$work/apt/conf" show "$1" >/dev/null 2>&1; then
+            return
+        fi
+    done
+    cat "$work/update.log" >&2
+    die "no package source of this machine has $1 ('apt-get update' is above)"
 }
 
 # Download what $work/list names to $work/debs.
