@@ -228,6 +228,16 @@ host_space_enter_bound(gpointer data)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+gboolean
+host_space_has(const HostSpace *space, pid_t pid)
+{
+    g_autofree char *network = g_strdup_printf("/proc/%d/ns/net", (int)space->keeper);
+    g_autofree char *text = g_strdup_printf("%d", (int)pid);
+    struct stat st;
+
+    return stat(network, &st) == 0 && in_network(text, &st);
+}
+
 pid_t
 host_space_pid(const HostSpace *space)
 {

@@ -33,5 +33,8 @@ void host_space_enter(gpointer data);
 /* The same for one that shall not outlive the test. */
 void host_space_enter_bound(gpointer data);
 
+/* Whether process @pid is in its network, which has to be its own. */
+gboolean host_space_has(const HostSpace *space, pid_t pid);
+
 /* A process that is in its network, for `ip link set ... netns PID`. */
 pid_t host_space_pid(const HostSpace *space);

@@ -289,6 +289,12 @@ hosts_runtime_dir(const Hosts *hosts, HostSide side)
     return hosts->host[side].runtime_dir;
 }
 
+gboolean
+hosts_runs_there(const Hosts *hosts, pid_t pid)
+{
+    return host_space_has(space_of(hosts, HOST_THERE), pid);
+}
+
 void
 hosts_map(Hosts *hosts, const char *from, const char *to)
 {

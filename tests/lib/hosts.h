@@ -53,6 +53,9 @@ const char *hosts_address(const Hosts *hosts, HostSide side);
 const char *hosts_ip(HostSide side);
 const char *hosts_runtime_dir(const Hosts *hosts, HostSide side);
 
+/* Whether process @pid runs there: other tests have hosts of their own. */
+gboolean hosts_runs_there(const Hosts *hosts, pid_t pid);
+
 /* There, directory @to shows what @from shows here, and @from is empty; both exist. */
 void hosts_map(Hosts *hosts, const char *from, const char *to);
 

@@ -41,7 +41,8 @@ kill_receiver(void)
 
         if (g_ascii_isdigit(*name) && g_file_get_contents(path, &words, &len, NULL) &&
             len > strlen(words) + 1 && g_str_has_suffix(words, "mose") &&
-            strcmp(words + strlen(words) + 1, "receive") == 0)
+            strcmp(words + strlen(words) + 1, "receive") == 0 &&
+            hosts_runs_there(far_hosts, atoi(name)))
             kill(atoi(name), SIGKILL);
     }
 }
