@@ -63,21 +63,28 @@ mose_far_end_leave(MoseFarEnd *end)
     release(end);
 }
 
-/* A conversation that has ended is explained by the link, which may take a moment more
- * to end, and to hear what its transport has to say. */
+/* Whether @link is up, a moment after its conversation has ended: it may take as long to
+ * end as well, and to hear what its transport has to say. */
+static gboolean
+outlives(const MoseLink *link, GError **error)
+{
+    struct pollfd fd = { mose_link_fd(link), POLLIN, 0 };
+
+    while (poll(&fd, 1, FATE_MS) < 0 && errno == EINTR)
+        ;
+    return mose_link_check(link, error);
+}
+
+/* A conversation that has ended is explained by the link. */
 static void
 explain(MoseFarEnd *end, GError **error)
 {
-    struct pollfd fd = { mose_link_fd(end->link), POLLIN, 0 };
     g_autoptr(GError) why = NULL;
 
-    if (error && g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_CLOSED)) {
-        while (poll(&fd, 1, FATE_MS) < 0 && errno == EINTR)
-            ;
-        if (!mose_link_check(end->link, &why)) {
-            g_clear_error(error);
-            g_propagate_error(error, g_steal_pointer(&why));
-        }
+    if (error && g_error_matches(*error, MOSE_ERROR, MOSE_ERROR_CLOSED) &&
+        !outlives(end->link, &why)) {
+        g_clear_error(error);
+        g_propagate_error(error, g_steal_pointer(&why));
     }
     g_prefix_error(error, "%s: ", end->label);
 }
