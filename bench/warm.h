@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Memory that the host has at hand before something is measured. */
 #pragma once
 
 #include <glib.h>

@@ -13,7 +13,7 @@ static uint32_t
 ask_version(void)
 {
     *(volatile uint32_t *)(uintptr_t)IOAPIC = VERSION;
-    return *(volatile uint32_t *)(uintptr_t)(IOAPIC + IOWIN);
+    return *(volatile uint32_t *)((uintptr_t)IOAPIC + IOWIN);
 }
 
 static const char *

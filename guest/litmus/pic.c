@@ -62,8 +62,8 @@ pic_pending(void)
 static volatile uint32_t *
 ioapic(unsigned reg)
 {
-    *(volatile uint32_t *)(uintptr_t)(IOAPIC + IOREGSEL) = reg;
-    return (volatile uint32_t *)(uintptr_t)(IOAPIC + IOWIN);
+    *(volatile uint32_t *)((uintptr_t)IOAPIC + IOREGSEL) = reg;
+    return (volatile uint32_t *)((uintptr_t)IOAPIC + IOWIN);
 }
 
 void

@@ -45,7 +45,8 @@ mose_tsc_khz(const MoseTscSample *from, const MoseTscSample *to)
 }
 
 /* QEMU reads the TSC of a vCPU that it has paused, and tells of the stop when it has
- * stopped the devices as well (system/cpus.c:do_vm_stop): so much later on a busy host. */
+ * stopped the devices as well (system/cpus.c:do_vm_stop): so much later on a busy host.
+ */
 #define STOP_LATE_MS 50
 
 /*

@@ -328,7 +328,10 @@ leave_command(const MoseTcpSetup *setup)
 static void
 accept_one(Relay *relay)
 {
-    int fd = accept4(relay->setup->listener, NULL, NULL, SOCK_CLOEXEC);
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    int fd =
+        accept4(relay->setup->listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
     guint n;
 
     if (fd < 0) {

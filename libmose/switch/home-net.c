@@ -87,6 +87,8 @@ pump_main(int packet, int listener)
     for (;;) {
         struct pollfd fds[] = { { listener, POLLIN, 0 }, { packet, 0, 0 } };
         g_autoptr(MosePump) pump = NULL;
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
         int stream;
 
         if (is_gone(packet))
@@ -95,7 +97,7 @@ pump_main(int packet, int listener)
             continue;
         if (!fds[0].revents)
             continue;
-        stream = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        stream = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
         if (stream < 0)
             continue;
         pump = mose_pump_new(fcntl(packet, F_DUPFD_CLOEXEC, 0), stream, NULL);

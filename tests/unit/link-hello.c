@@ -69,8 +69,8 @@ test_noise(void)
     static const char *const scripts[] = {
         "echo Welcome!; echo; echo MOSE-LINK 1 far; sleep 5",
         "printf 'Welcome! MOSE-LINK 1 far\\n'; sleep 5",
-        "echo Welcome!; sleep 0.2; printf 'MOSE-LINK 1'; sleep 0.2; "
-        "printf ' far\\r\\n'; sleep 5",
+        ("echo Welcome!; sleep 0.2; printf 'MOSE-LINK 1'; sleep 0.2; "
+         "printf ' far\\r\\n'; sleep 5"),
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(scripts); i++) {

@@ -187,8 +187,6 @@ static void
 test_flood(void)
 {
     g_autoptr(GString) hex = g_string_new(NULL);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(MoseLink) link = NULL;
 
     for (guint i = 0; i < 300; i++)
         g_string_append_printf(hex, "00000002%04x06000001", 5 + 2 * i);
