@@ -124,12 +124,13 @@ spawn(const MoseGuest *guest, const char *socket, const MoseProcess *source,
     g_auto(MoseFd) monitor_fd = mose_unix_listen(monitor, error);
     g_auto(MoseFd) nbd_fd = monitor_fd < 0 ? -1 : mose_unix_listen(socket, error);
     const MoseInheritedFd fds[] = { { monitor_fd, MONITOR_FD }, { nbd_fd, NBD_FD } };
+    g_autoptr(MoseSurroundings) surroundings = mose_surroundings_of(source->pid);
     MoseProcess *process;
 
     if (nbd_fd < 0)
         return NULL;
-    process = mose_process_spawn_like(source, argv, guest->spec->cwd, log, fds,
-                                      G_N_ELEMENTS(fds), error);
+    process = mose_process_spawn_in(surroundings, argv, guest->spec->cwd, log, fds,
+                                    G_N_ELEMENTS(fds), error);
     if (process)
         mose_cgroup_join(process->pid, source->pid);
     return process;

@@ -298,3 +298,18 @@ mose_guest_dir_remove(const char *dir, GError **error)
     }
     return TRUE;
 }
+
+gboolean
+mose_guest_dir_discard(const char *dir, GError **error)
+{
+    g_autoptr(GDir) list = g_dir_open(dir, 0, NULL);
+    const char *name;
+
+    while (list && (name = g_dir_read_name(list)))
+        if (!remove_file(dir, name, error))
+            return FALSE;
+    if (rmdir(dir) == 0 || errno == ENOENT)
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot remove %s", dir);
+    return FALSE;
+}

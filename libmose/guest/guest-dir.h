@@ -28,6 +28,10 @@ gboolean mose_guest_dir_write(const char *path, const char *text, GError **error
 /* Remove what mose_guest_dir_write() left in a MOSE that died. The guest is locked. */
 void mose_guest_dir_tidy(const char *dir);
 
+/* Remove @dir, a flat one that may be anywhere, and the files in it; one that is not
+ * there is no error. */
+gboolean mose_guest_dir_discard(const char *dir, GError **error);
+
 /* Remove all files but the lock; remove the directory itself too. */
 gboolean mose_guest_dir_clear(const char *dir, GError **error);
 gboolean mose_guest_dir_remove(const char *dir, GError **error);

@@ -10,6 +10,7 @@
 
 #include "qemu/command.h"
 #include "guest/disks.h"
+#include "guest/forks.h"
 #include "guest/guest-dir.h"
 #include "guest/journal.h"
 #include "util/error.h"
@@ -19,6 +20,16 @@
 
 #define FORMAT 1
 #define CONNECT_TIMEOUT_MS 5000
+
+/* What a guest that is a fork has more. */
+static void
+read_fork(MoseGuest *guest, JsonObject *object)
+{
+    g_free(guest->fork_of);
+    guest->fork_of = g_strdup(mose_json_string(object, "of", NULL));
+    guest->owner = (pid_t)mose_json_int(object, "owner", 0);
+    guest->owner_start_time = (guint64)mose_json_int(object, "owner-start-time", 0);
+}
 
 static gboolean
 read_state(MoseGuest *guest, JsonObject *object, GError **error)
@@ -56,6 +67,9 @@ read_state(MoseGuest *guest, JsonObject *object, GError **error)
     guest->clock.late_ns = mose_json_int(object, "late-ns", 0);
     mose_far_free(guest->far);
     guest->far = mose_far_from_json(mose_json_child(object, "far"));
+    g_free(guest->files);
+    guest->files = g_strdup(mose_json_string(object, "files", NULL));
+    read_fork(guest, mose_json_child(object, "fork"));
     g_clear_pointer(&guest->timeline, json_array_unref);
     guest->timeline = json_array_ref(timeline);
     return TRUE;
@@ -104,6 +118,14 @@ mose_guest_save(MoseGuest *guest, GError **error)
         json_object_set_int_member(object, "late-ns", guest->clock.late_ns);
     if (guest->far)
         json_object_set_object_member(object, "far", mose_far_to_json(guest->far));
+    if (guest->files)
+        json_object_set_string_member(object, "files", guest->files);
+    if (guest->fork_of)
+        json_object_set_object_member(
+            object, "fork",
+            mose_json_object("of", "s", guest->fork_of, "owner", "i",
+                             (gint64)guest->owner, "owner-start-time", "i",
+                             (gint64)guest->owner_start_time, NULL));
     text = mose_json_text(object, TRUE);
     return mose_guest_dir_write(path, text, error);
 }
@@ -131,6 +153,8 @@ mose_guest_free(MoseGuest *guest)
     g_free(guest->dir);
     g_free(guest->machine_type);
     g_free(guest->boot_id);
+    g_free(guest->fork_of);
+    g_free(guest->files);
     mose_spec_free(guest->spec);
     mose_far_free(guest->far);
     g_clear_pointer(&guest->timeline, json_array_unref);
@@ -178,6 +202,20 @@ is_under_way(const MoseGuest *guest)
     return !g_error_matches(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND);
 }
 
+/* Copies of a guest that had this name would be taken for its own. */
+static gboolean
+has_forks(const char *name, GError **error)
+{
+    g_auto(GStrv) forks = mose_guest_forks(name, error);
+
+    if (forks && *forks)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "there are forks of an earlier guest %s (%s, ...); end them with "
+                    "`mose discard`",
+                    name, *forks);
+    return !forks || *forks;
+}
+
 /*
  * The directory of @guest is free for a new one: what is in it is of a guest that
  * has ended, or of a start that died. What cannot be read may be of a guest that
@@ -204,6 +242,8 @@ is_free(const MoseGuest *guest, GError **error)
     /* A process of another pid namespace is not found, but it listens. */
     listener = monitor ? mose_unix_connect(monitor, NULL) : MOSE_FD_NONE;
     /* What was under way when the host went down is over. */
+    if (has_forks(guest->name, error))
+        return FALSE;
     if (process || listener >= 0 || (old && mose_guest_is_away(old)) ||
         (old && strcmp(old->boot_id, guest->boot_id) == 0 && is_under_way(guest))) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
@@ -241,7 +281,9 @@ mose_guest_create(const char *name, GError **error)
 gboolean
 mose_guest_remove(MoseGuest *guest, GError **error)
 {
-    return mose_guest_dir_remove(guest->dir, error);
+    /* First: who finds the guest again finds its files. */
+    return (!guest->files || mose_guest_dir_discard(guest->files, error)) &&
+           mose_guest_dir_remove(guest->dir, error);
 }
 
 char *

@@ -41,7 +41,11 @@ typedef struct {
     guint64 start_time;
     char *boot_id;
     MoseClockLine clock;
-    MoseFar *far;        /* the other host, once it has moved from one to the other */
+    MoseFar *far;  /* the other host, once it has moved from one to the other */
+    char *files;   /* a directory of its own, which goes with it; or NULL */
+    char *fork_of; /* the guest that it is a throw-away copy of (forks.h), or NULL */
+    pid_t owner;   /* of a fork: the process with which it ends; 0: none */
+    guint64 owner_start_time;
     JsonArray *timeline; /* objects {"time-us", "event", ...}, oldest first */
 } MoseGuest;
 

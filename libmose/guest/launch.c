@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qemu/frozen.h"
 #include "qemu/ram.h"
 #include "qemu/tap.h"
 #include "guest/disks.h"
@@ -141,15 +142,86 @@ greet(const MoseLaunch *launch, const char *path, int interrupt_fd, GError **err
     return mose_qmp_new(mose_fd_steal(&fd), path, START_TIMEOUT_MS, error);
 }
 
+/* What the process inherits beside descriptors; NULL: what we have. */
+static MoseSurroundings *
+choose_surroundings(const MoseLaunchFor *what, gboolean *ret_good, GError **error)
+{
+    const MoseProcess *like = what->source ? what->source : what->like;
+    g_autofree char *module = what->frozen ? mose_frozen_module(error) : NULL;
+    MoseSurroundings *all;
+
+    *ret_good = module || !what->frozen;
+    if (!*ret_good || (!like && !module))
+        return NULL;
+    all = mose_surroundings_of(like ? like->pid : getpid());
+    /* One that a frozen process had is not for the next. */
+    mose_surroundings_preload(all, MOSE_FROZEN_NAME, module);
+    return all;
+}
+
 static gboolean
-connect_monitor(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
-                GError **error)
+start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
+      GError **error)
+{
+    g_auto(Inheritance) set = { g_array_new(FALSE, FALSE, sizeof(MoseInheritedFd)),
+                                g_array_new(FALSE, FALSE, sizeof(int)) };
+    gboolean good;
+    g_autoptr(MoseSurroundings) surroundings = choose_surroundings(what, &good, error);
+
+    if (!good)
+        return FALSE;
+    if (what->ram_fd >= 0)
+        inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
+    if (!inherit_monitors(&set, guest, launch->generation, error) ||
+        !inherit_taps(&set, guest, what, launch->line, error))
+        return FALSE;
+    unlink(launch->log);
+    launch->process = mose_process_spawn_in(
+        surroundings, (const char *const *)launch->line->argv->pdata, guest->spec->cwd,
+        launch->log, (const MoseInheritedFd *)(gpointer)set.fds->data, set.fds->len,
+        error);
+    if (!launch->process)
+        return FALSE;
+    /* The guest is to outlive the service or session that switches it. */
+    if (what->source)
+        mose_cgroup_join(launch->process->pid, what->source->pid);
+    return TRUE;
+}
+
+MoseLaunch *
+mose_launch_begin(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
+{
+    g_autoptr(MoseLaunch) launch = g_new0(MoseLaunch, 1);
+    g_autofree char *pidfile = mose_guest_pidfile(guest, what->generation);
+    MoseCommandFor command = { .side = what->side,
+                               .generation = what->generation,
+                               .ram_shared = what->ram_fd >= 0,
+                               .incoming = what->incoming || what->source != NULL,
+                               .pidfile = pidfile,
+                               .machine_type = guest->machine_type,
+                               .ioapic_as_is = what->ioapic_as_is };
+
+    launch->side = what->side;
+    launch->generation = what->generation;
+    launch->log = mose_guest_log(guest, what->generation);
+    launch->line = mose_command_build(guest->spec, &command, error);
+    if (!launch->line)
+        return NULL;
+    if (start(guest, what, launch, error))
+        return g_steal_pointer(&launch);
+    mose_launch_abort(guest, launch);
+    return NULL;
+}
+
+gboolean
+mose_launch_wait(const MoseGuest *guest, MoseLaunch *launch, int interrupt_fd,
+                 GError **error)
 {
     g_autofree char *path =
         mose_guest_monitor(guest, MOSE_MONITOR_SWITCH, launch->generation);
     g_autoptr(GError) cause = NULL;
 
-    launch->qmp = greet(launch, path, what->interrupt_fd, &cause);
+    launch->qmp = greet(launch, path, interrupt_fd, &cause);
     if (!launch->qmp) {
         if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_INTERRUPTED))
             g_prefix_error(&cause,
@@ -169,55 +241,15 @@ connect_monitor(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *l
     return TRUE;
 }
 
-static gboolean
-start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
-      GError **error)
-{
-    g_auto(Inheritance) set = { g_array_new(FALSE, FALSE, sizeof(MoseInheritedFd)),
-                                g_array_new(FALSE, FALSE, sizeof(int)) };
-
-    if (what->ram_fd >= 0)
-        inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
-    if (!inherit_monitors(&set, guest, launch->generation, error) ||
-        !inherit_taps(&set, guest, what, launch->line, error))
-        return FALSE;
-    unlink(launch->log);
-    launch->process = mose_process_spawn_like(
-        what->source, (const char *const *)launch->line->argv->pdata, guest->spec->cwd,
-        launch->log, (const MoseInheritedFd *)(gpointer)set.fds->data, set.fds->len,
-        error);
-    if (!launch->process)
-        return FALSE;
-    /* The guest is to outlive the service or session that switches it. */
-    if (what->source)
-        mose_cgroup_join(launch->process->pid, what->source->pid);
-    return TRUE;
-}
-
 MoseLaunch *
 mose_launch(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
 {
-    g_autoptr(MoseLaunch) launch = g_new0(MoseLaunch, 1);
-    g_autofree char *pidfile = mose_guest_pidfile(guest, what->generation);
-    MoseCommandFor command = { .side = what->side,
-                               .generation = what->generation,
-                               .incoming = what->incoming || what->source != NULL,
-                               .pidfile = pidfile,
-                               .machine_type = guest->machine_type,
-                               .ioapic_as_is = what->ioapic_as_is };
+    g_autoptr(MoseLaunch) launch = mose_launch_begin(guest, what, error);
 
-    launch->side = what->side;
-    launch->generation = what->generation;
-    launch->log = mose_guest_log(guest, what->generation);
-    launch->line = mose_command_build(guest->spec, &command, error);
-    if (!launch->line)
-        return NULL;
-    if (!start(guest, what, launch, error) ||
-        !connect_monitor(guest, what, launch, error)) {
-        mose_launch_abort(guest, launch);
-        return NULL;
-    }
-    return g_steal_pointer(&launch);
+    if (!launch || mose_launch_wait(guest, launch, what->interrupt_fd, error))
+        return g_steal_pointer(&launch);
+    mose_launch_abort(guest, launch);
+    return NULL;
 }
 
 void

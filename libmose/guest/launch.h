@@ -21,7 +21,10 @@ typedef struct {
     MoseSide side;
     guint generation;
     int ram_fd;                /* its memfd; stays the caller's; -1: private memory */
+    gboolean frozen;           /* it maps that privately (qemu/frozen.h) */
     const MoseProcess *source; /* to take descriptors from; NULL: there is none here */
+    const MoseProcess *like;   /* where there is no source: in the surroundings of this
+                                  process; NULL: in ours */
     int interrupt_fd;          /* of MoseSwitchOptions; 0: none */
     gboolean ioapic_as_is;     /* of MoseCommandFor */
     gboolean incoming; /* wait for a migration; so it does where there is a source */
@@ -36,6 +39,13 @@ typedef struct {
  */
 MoseLaunch *mose_launch(const MoseGuest *guest, const MoseLaunchFor *what,
                         GError **error);
+
+/* The same in two steps: start it, and wait until its monitor answers. Several can be
+ * started before one is waited for. Where the second fails, mose_launch_abort(). */
+MoseLaunch *mose_launch_begin(const MoseGuest *guest, const MoseLaunchFor *what,
+                              GError **error);
+gboolean mose_launch_wait(const MoseGuest *guest, MoseLaunch *launch, int interrupt_fd,
+                          GError **error);
 
 /* Forget it; the process goes on. */
 void mose_launch_free(MoseLaunch *launch);

@@ -11,6 +11,7 @@
 #include "qemu/hotplug.h"
 #include "qemu/tap.h"
 #include "guest/disks.h"
+#include "guest/forks.h"
 #include "guest/guest-dir.h"
 #include "guest/launch.h"
 #include "guest/plug-describe.h"
@@ -230,7 +231,8 @@ open_monitor(const MoseGuest *guest, GError **error)
 {
     g_autoptr(MoseProcess) process = mose_guest_process(guest, error);
 
-    return process && has_no_overlays(guest, error) && has_its_home(guest, error)
+    return process && mose_guest_may_change(guest, "given other devices", error) &&
+                   has_no_overlays(guest, error) && has_its_home(guest, error)
                ? mose_guest_connect(guest, MOSE_MONITOR_SWITCH, error)
                : NULL;
 }

@@ -194,7 +194,7 @@ child(Plan *plan, int to_parent)
     struct msghdr msg = message(&iov, done ? &rights : NULL, done ? sizeof(rights) : 0);
 
     memcpy(CMSG_DATA(&rights.header), &plan->made, sizeof(plan->made));
-    _exit(sendmsg(to_parent, &msg, MSG_NOSIGNAL) < 0);
+    _exit(sendmsg(to_parent, &msg, MSG_NOSIGNAL) < 0 ? 1 : 0);
 }
 
 static gboolean
@@ -284,4 +284,15 @@ mose_private_tap_open(const char *ifname, gboolean vnet_hdr, guint mtu,
     else if (outcome.step != STEP_DONE)
         set_error(error, &outcome, ifname);
     return told && outcome.step == STEP_DONE;
+}
+
+int
+mose_private_tap_alone(const char *ifname, gboolean vnet_hdr, GError **error)
+{
+    MosePrivateTap made;
+
+    if (!mose_private_tap_open(ifname, vnet_hdr, 0, &made, error))
+        return MOSE_FD_NONE;
+    mose_fd_close(made.packet);
+    return made.tap;
 }

@@ -36,3 +36,7 @@ typedef struct {
  */
 gboolean mose_private_tap_open(const char *ifname, gboolean vnet_hdr, guint mtu,
                                MosePrivateTap *ret, GError **error);
+
+/* One without another end: what is sent is lost, and nothing comes. The tap's
+ * descriptor, or -1. */
+int mose_private_tap_alone(const char *ifname, gboolean vnet_hdr, GError **error);

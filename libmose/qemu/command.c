@@ -108,9 +108,9 @@ add_machine(MoseCommandLine *line, const MoseSpec *spec, const MoseCommandFor *w
 }
 
 static void
-add_ram(MoseCommandLine *line, const MoseSpec *spec)
+add_ram(MoseCommandLine *line, const MoseSpec *spec, const MoseCommandFor *what)
 {
-    if (spec->ram_private)
+    if (!what->ram_shared)
         add_printf(line, "-object",
                    "memory-backend-ram,id=" MOSE_RAM_ID ",size=%" G_GUINT64_FORMAT,
                    spec->ram_size);
@@ -249,7 +249,7 @@ mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **er
     add(line, "-S", NULL);
     add(line, "-accel", spec->accel[what->side]);
     add(line, "-cpu", spec->cpu[what->side]);
-    add_ram(line, spec);
+    add_ram(line, spec, what);
     add_machine(line, spec, what);
     if (!what->ioapic_as_is)
         add_ioapic(line);

@@ -59,6 +59,7 @@ typedef struct {
     const char *pidfile;      /* names the process as this guest's */
     const char *machine_type; /* versioned type to use instead of an alias, or NULL */
     gboolean ioapic_as_is;    /* of QEMU's own version (without rule ioapic-version) */
+    gboolean ram_shared;      /* its memory is descriptor MOSE_RAM_FD, not QEMU's own */
 } MoseCommandFor;
 
 /* Build it. Errors: INVALID (a socket path that is too long, named). */

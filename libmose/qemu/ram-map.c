@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "qemu/command.h"
+#include "qemu/frozen.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -153,12 +154,14 @@ mose_ram_attach(const MoseProcess *process, MoseQmp *qmp, GError **error)
 }
 
 MoseRam *
-mose_ram_of(const MoseProcess *process, gboolean is_private, MoseQmp *qmp,
-            GError **error)
+mose_ram_of(const MoseProcess *process, MoseQmp *qmp, GError **error)
 {
     g_auto(MoseFd) fd = MOSE_FD_NONE;
+    MoseFrozen state;
 
-    if (is_private)
+    if (!mose_frozen_look(process, FALSE, &state, error))
+        return NULL;
+    if (!state.shared || state.frozen)
         return mose_ram_attach(process, qmp, error);
     fd = mose_ram_open(process, error);
     return fd < 0 ? NULL : mose_ram_map(fd, qmp, error);

@@ -11,11 +11,9 @@
 
 #include <glib.h>
 
+#include "qemu/frozen-fd.h"
 #include "qemu/qmp.h"
 #include "util/process.h"
-
-/* The number under which each QEMU inherits the memfd. */
-#define MOSE_RAM_FD 3
 
 /*
  * Create @size bytes of RAM for guest @name. Unless @overcommit, RESOURCES when
@@ -51,9 +49,9 @@ MoseRam *mose_ram_map(int fd, MoseQmp *qmp, GError **error);
  */
 MoseRam *mose_ram_attach(const MoseProcess *process, MoseQmp *qmp, GError **error);
 
-/* One or the other of @process, whose monitor is @qmp. */
-MoseRam *mose_ram_of(const MoseProcess *process, gboolean is_private, MoseQmp *qmp,
-                     GError **error);
+/* One or the other of @process, whose monitor is @qmp, as it has its memory; what it
+ * has frozen (frozen.h) is private. */
+MoseRam *mose_ram_of(const MoseProcess *process, MoseQmp *qmp, GError **error);
 void mose_ram_free(MoseRam *ram);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRam, mose_ram_free)
 

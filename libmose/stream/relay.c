@@ -33,6 +33,7 @@ struct MoseRelay {
     GMutex lock; /* the rest */
     gboolean stop;
     gint64 patience_us, patience_since_us;
+    int keep; /* where the stream is kept, or -1 */
     GError *error;
     gboolean source_ended;
     guint64 bytes_in, bytes_out;
@@ -75,6 +76,19 @@ source_closed(MoseRelay *relay, GError **error)
     return FALSE;
 }
 
+/* Where somebody wants it again. */
+static gboolean
+keep_piece(MoseRelay *relay, gsize len, GError **error)
+{
+    int fd;
+
+    g_mutex_lock(&relay->lock);
+    fd = relay->keep;
+    g_mutex_unlock(&relay->lock);
+    return fd < 0 || mose_fd_write_all(fd, (const char *)relay->piece, len,
+                                       "the kept stream", error);
+}
+
 /* One piece of the stream: through the rewriter and on. */
 static gboolean
 take_forth(MoseRelay *relay, GError **error)
@@ -86,6 +100,8 @@ take_forth(MoseRelay *relay, GError **error)
         return TRUE;
     if (n <= 0)
         return source_closed(relay, error);
+    if (!keep_piece(relay, (gsize)n, error))
+        return FALSE;
     /* Bytes behind the end are an error too: an end that a guest's memory only
      * imitated cannot pass for the real one. */
     g_byte_array_set_size(relay->rewritten, 0);
@@ -296,6 +312,7 @@ mose_relay_start_between(MoseRelayEnd source, MoseRelayEnd destination,
     relay->source = source;
     relay->destination = destination;
     relay->source_open = relay->destination_open = TRUE;
+    relay->keep = MOSE_FD_NONE;
     relay->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     relay->failed = eventfd(0, EFD_CLOEXEC);
     relay->rewriter = mose_rewriter_new(rewrite, data);
@@ -339,6 +356,14 @@ mose_relay_set_patience(MoseRelay *relay, int ms)
     relay->patience_since_us = g_get_monotonic_time();
     g_mutex_unlock(&relay->lock);
     wake(relay);
+}
+
+void
+mose_relay_keep(MoseRelay *relay, int fd)
+{
+    g_mutex_lock(&relay->lock);
+    relay->keep = fd;
+    g_mutex_unlock(&relay->lock);
 }
 
 int

@@ -34,6 +34,13 @@ MoseRelay *mose_relay_start_between(MoseRelayEnd source, MoseRelayEnd destinatio
  */
 void mose_relay_set_patience(MoseRelay *relay, int ms);
 
+/*
+ * Write what the source sends, as it comes and before it is rewritten, to @fd (a file,
+ * the caller's until the relay has been freed) as well. It fails where that fails. To
+ * be called before the source sends.
+ */
+void mose_relay_keep(MoseRelay *relay, int fd);
+
 /* Readable once the relay has failed: for mose_qmp_wait(). */
 int mose_relay_failure_fd(const MoseRelay *relay);
 

@@ -159,35 +159,48 @@ phys_bits(MoseQmp *qmp, const char *cpu)
     return answer && JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_int(answer) : 0;
 }
 
+/* What one machine has, as far as it can be known from it alone. */
+struct MoseFactHalf {
+    char *cpu;         /* QOM path of the first one */
+    GHashTable *words; /* of its features */
+    guint phys_bits;
+    GHashTable *devices; /* how many there are, by type */
+};
+
+void
+mose_facts_half_free(MoseFactHalf *half)
+{
+    if (!half)
+        return;
+    g_free(half->cpu);
+    g_clear_pointer(&half->words, g_hash_table_unref);
+    g_clear_pointer(&half->devices, g_hash_table_unref);
+    g_free(half);
+}
+
 static gboolean
-compare_cpus(MoseQmp *source, MoseQmp *destination, MoseFactSet *set, GError **error)
+compare_cpus(MoseQmp *source, const MoseFactHalf *before, MoseQmp *destination,
+             const MoseFactHalf *after, MoseFactSet *set, GError **error)
 {
     GPtrArray *lost = set->lost_features;
-    g_autofree char *source_cpu = first_cpu(source, error);
-    g_autofree char *destination_cpu =
-        source_cpu ? first_cpu(destination, error) : NULL;
-    g_autoptr(GHashTable) before = NULL, after = NULL;
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
     GHashTableIter iter;
     gpointer key, bits;
     guint bearable = 0;
 
-    if (!destination_cpu || !(before = feature_words(source, source_cpu, error)) ||
-        !(after = feature_words(destination, destination_cpu, error)))
-        return FALSE;
-    set->facts.source_phys_bits = phys_bits(source, source_cpu);
-    set->facts.destination_phys_bits = phys_bits(destination, destination_cpu);
-    g_hash_table_iter_init(&iter, before);
+    set->facts.source_phys_bits = before->phys_bits;
+    set->facts.destination_phys_bits = after->phys_bits;
+    g_hash_table_iter_init(&iter, before->words);
     while (g_hash_table_iter_next(&iter, &key, &bits)) {
-        guint gone =
-            GPOINTER_TO_UINT(bits) & ~GPOINTER_TO_UINT(g_hash_table_lookup(after, key));
+        guint gone = GPOINTER_TO_UINT(bits) &
+                     ~GPOINTER_TO_UINT(g_hash_table_lookup(after->words, key));
 
         if (gone)
             add_bits(words, key, gone);
     }
     if (words->len == 0)
         return TRUE;
-    if (!name_losses(source, source_cpu, destination, destination_cpu, lost, &bearable,
+    if (!name_losses(source, before->cpu, destination, after->cpu, lost, &bearable,
                      error))
         return FALSE;
     if (lost->len == 0 && bearable == 0)
@@ -211,10 +224,9 @@ common_type(const char *type)
     return type;
 }
 
-/* Count the devices below @path by type; @step is added for each. */
+/* Count the devices below @path by type. */
 static gboolean
-count_devices(MoseQmp *qmp, const char *path, int step, GHashTable *counts,
-              GError **error)
+count_devices(MoseQmp *qmp, const char *path, GHashTable *counts, GError **error)
 {
     g_autoptr(JsonNode) answer = qom_list(qmp, path, error);
     JsonArray *list = mose_json_node_array(answer);
@@ -234,34 +246,46 @@ count_devices(MoseQmp *qmp, const char *path, int step, GHashTable *counts,
         if (!common)
             continue;
         count = GPOINTER_TO_INT(g_hash_table_lookup(counts, common));
-        g_hash_table_insert(counts, g_strdup(common), GINT_TO_POINTER(count + step));
+        g_hash_table_insert(counts, g_strdup(common), GINT_TO_POINTER(count + 1));
     }
     return TRUE;
 }
 
-static gboolean
-compare_devices(MoseQmp *source, MoseQmp *destination, MoseFactSet *set, GError **error)
+MoseFactHalf *
+mose_facts_half(MoseQmp *qmp, GError **error)
 {
     static const char *const paths[] = { "/machine/peripheral",
                                          "/machine/peripheral-anon",
                                          "/machine/unattached" };
-    g_autoptr(GHashTable) counts =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(MoseFactHalf) half = g_new0(MoseFactHalf, 1);
+
+    half->devices = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    half->cpu = first_cpu(qmp, error);
+    half->words = half->cpu ? feature_words(qmp, half->cpu, error) : NULL;
+    if (!half->words)
+        return NULL;
+    half->phys_bits = phys_bits(qmp, half->cpu);
+    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
+        if (!count_devices(qmp, paths[i], half->devices, error))
+            return NULL;
+    return g_steal_pointer(&half);
+}
+
+/* Add the types of which @more has more than @less. */
+static void
+add_more(const MoseFactHalf *more, const MoseFactHalf *less, GPtrArray *types)
+{
     GHashTableIter iter;
     gpointer type, count;
 
-    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
-        if (!count_devices(source, paths[i], 1, counts, error) ||
-            !count_devices(destination, paths[i], -1, counts, error))
-            return FALSE;
-    g_hash_table_iter_init(&iter, counts);
-    while (g_hash_table_iter_next(&iter, &type, &count))
-        if (GPOINTER_TO_INT(count) != 0 && !strstr(type, "memory-region") &&
+    g_hash_table_iter_init(&iter, more->devices);
+    while (g_hash_table_iter_next(&iter, &type, &count)) {
+        int other = GPOINTER_TO_INT(g_hash_table_lookup(less->devices, type));
+
+        if (GPOINTER_TO_INT(count) > other && !strstr(type, "memory-region") &&
             strcmp(type, "irq") != 0)
-            g_ptr_array_add(GPOINTER_TO_INT(count) > 0 ? set->source_only
-                                                       : set->destination_only,
-                            g_strdup(type));
-    return TRUE;
+            g_ptr_array_add(types, g_strdup(type));
+    }
 }
 
 /* What keeps QEMU from migrating the guest. */
@@ -297,18 +321,21 @@ read_run_state(MoseQmp *qmp, char **ret, GError **error)
 }
 
 MoseFactSet *
-mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
-                  GError **error)
+mose_facts_gather(MoseQmp *source, const MoseFactHalf *before, MoseQmp *destination,
+                  guint direction, GError **error)
 {
     g_autoptr(MoseFactSet) set = g_new0(MoseFactSet, 1);
+    g_autoptr(MoseFactHalf) after = mose_facts_half(destination, error);
     GPtrArray **lists[] = { &set->lost_features, &set->source_only,
                             &set->destination_only, &set->blocked };
 
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
-    if (!compare_cpus(source, destination, set, error) ||
-        !compare_devices(source, destination, set, error) ||
-        !read_blockers(source, set->blocked, error) ||
+    if (!after || !compare_cpus(source, before, destination, after, set, error))
+        return NULL;
+    add_more(before, after, set->source_only);
+    add_more(after, before, set->destination_only);
+    if (!read_blockers(source, set->blocked, error) ||
         !read_run_state(source, &set->run_state, error))
         return NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
@@ -355,4 +382,23 @@ mose_facts_judge(const MoseFacts *facts, const char *without, GPtrArray **ret_fo
         g_ptr_array_add(*ret_reasons, reason);
     }
     return good;
+}
+
+gboolean
+mose_facts_check(const MoseFacts *facts, const char *without, GError **error)
+{
+    g_autoptr(GPtrArray) found = NULL, reasons = NULL;
+
+    if (mose_facts_judge(facts, without, &found, &reasons))
+        return TRUE;
+    for (guint i = 0; i < found->len; i++) {
+        const MoseRule *rule = found->pdata[i];
+
+        if (reasons->pdata[i]) {
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED, "rule %s: %s",
+                        rule->name, (char *)reasons->pdata[i]);
+            break;
+        }
+    }
+    return FALSE;
 }

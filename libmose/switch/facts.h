@@ -19,13 +19,18 @@ typedef struct {
     char *run_state;
 } MoseFactSet;
 
-/*
- * Compare the machine behind @source with the one behind @destination. Sources:
- * QOM property feature-words of the CPU (QEMU target/i386/cpu.c), the device
- * tree below /machine, query-migrate.
+/* What the machine behind @qmp has: its CPU, its devices. Sources: QOM property
+ * feature-words of the CPU (QEMU target/i386/cpu.c), the device tree below /machine. */
+typedef struct MoseFactHalf MoseFactHalf;
+MoseFactHalf *mose_facts_half(MoseQmp *qmp, GError **error);
+void mose_facts_half_free(MoseFactHalf *half);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFactHalf, mose_facts_half_free)
+
+/* Compare the machine behind @source, which has @before (asked while the other one was
+ * started, say), with the one behind @destination; and what @source says of its state.
  */
-MoseFactSet *mose_facts_gather(MoseQmp *source, MoseQmp *destination, guint direction,
-                               GError **error);
+MoseFactSet *mose_facts_gather(MoseQmp *source, const MoseFactHalf *before,
+                               MoseQmp *destination, guint direction, GError **error);
 void mose_facts_free(MoseFactSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFactSet, mose_facts_free)
 
@@ -36,3 +41,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseFactSet, mose_facts_free)
  */
 gboolean mose_facts_judge(const MoseFacts *facts, const char *without,
                           GPtrArray **ret_found, GPtrArray **ret_reasons);
+
+/* The same where only the first reason against it matters: REFUSED, with that. */
+gboolean mose_facts_check(const MoseFacts *facts, const char *without, GError **error);

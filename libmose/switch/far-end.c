@@ -63,8 +63,8 @@ mose_far_end_leave(MoseFarEnd *end)
     release(end);
 }
 
-/* Whether @link is up, a moment after its conversation has ended: it may take as long to
- * end as well, and to hear what its transport has to say. */
+/* Whether @link is up, a moment after its conversation has ended: it may take as long
+ * to end as well, and to hear what its transport has to say. */
 static gboolean
 outlives(const MoseLink *link, GError **error)
 {

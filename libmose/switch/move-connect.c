@@ -131,6 +131,15 @@ start_relay(MoseMove *move, MoseFd *source, MoseFd *destination, GError **error)
                                    mose_move_rewrite, move, error);
     if (!move->relay)
         return FALSE;
+    if (move->options->freeze) {
+        /* What an earlier try has left. */
+        if (ftruncate(move->options->keep_fd, 0) < 0 ||
+            lseek(move->options->keep_fd, 0, SEEK_SET) < 0) {
+            mose_error_set_errno(error, errno, "cannot keep the stream");
+            return FALSE;
+        }
+        mose_relay_keep(move->relay, move->options->keep_fd);
+    }
     mose_relay_set_patience(move->relay, MOSE_MOVE_TIMEOUT_MS);
     return watch(move->wake_fd, mose_relay_failure_fd(move->relay), error);
 }

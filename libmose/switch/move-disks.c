@@ -4,6 +4,7 @@
 
 #include "guest/disks.h"
 #include "switch/move.h"
+#include "util/error.h"
 #include "util/json.h"
 
 static void
@@ -53,15 +54,34 @@ commit(MoseMove *move, GError **error)
            go_on(move, error);
 }
 
+/* Overlays of overlays would have to be put into their images in one go. */
+static gboolean
+has_no_overlays(const MoseMove *move, GError **error)
+{
+    const MoseGuest *guest = move->guest;
+    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, error);
+
+    if (overlays && overlays->len > 0)
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+            "guest %s works on overlays of its disks; `mose virtualize %s` puts "
+            "them into the images, after which it can be forked",
+            guest->name, guest->name);
+    return overlays && overlays->len == 0;
+}
+
 gboolean
 mose_move_disks(MoseMove *move, GError **error)
 {
     const MoseSwitchOptions *options = move->options;
 
-    if (options->side == MOSE_SIDE_VIRTUALIZER)
-        return commit(move, error);
-    if (options->disks != MOSE_DISKS_OVERLAY)
+    if ((options->side == MOSE_SIDE_VIRTUALIZER || move->frozen) && !options->freeze &&
+        !commit(move, error))
+        return FALSE;
+    if (options->disks != MOSE_DISKS_OVERLAY && !options->freeze)
         return TRUE;
+    if (options->freeze && !has_no_overlays(move, error))
+        return FALSE;
     if (move->far)
         return mose_move_far_overlay(move, error);
     return mose_disks_overlay(move->guest, move->destination->generation,

@@ -15,8 +15,7 @@ mose_move_plan_writes(MoseMove *move, GError **error)
     if (mose_writes_count(move->writes) == 0)
         return TRUE;
     move->written =
-        mose_ram_of(move->destination->process, move->guest->spec->ram_private,
-                    move->destination->qmp, error);
+        mose_ram_of(move->destination->process, move->destination->qmp, error);
     if (!move->written || !mose_writes_save(move->writes, move->guest,
                                             move->destination->generation, error))
         return FALSE;

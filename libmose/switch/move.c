@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "qemu/frozen.h"
 #include "switch/image-locks.h"
 #include "switch/resume.h"
 #include "util/error.h"
@@ -22,6 +23,7 @@ mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
     MoseMove *move = g_new0(MoseMove, 1);
 
     move->guest = guest;
+    move->from = guest->side;
     move->options = options;
     move->far = options->far;
     move->ram_fd = MOSE_FD_NONE;
@@ -50,6 +52,7 @@ mose_move_free(MoseMove *move)
     mose_launch_free(move->destination);
     mose_exports_free(move->exports);
     mose_writes_free(move->writes);
+    mose_facts_half_free(move->before);
     mose_facts_free(move->facts);
     mose_ram_free(move->written);
     mose_ram_free(move->ram);
@@ -94,7 +97,8 @@ mose_move_guarded(const MoseMove *move, GError **error)
     return FALSE;
 }
 
-/* The memory's way. */
+/* --- the memory's way --- */
+
 /* QEMU's own sockets have short names: without them there is one channel, which has
  * none. */
 static gboolean
@@ -124,7 +128,7 @@ choose_way(MoseMove *move, GError **error)
                     "to another host memory can only be copied; leave --in-place out");
         return FALSE;
     }
-    if (options->way == MOSE_WAY_IN_PLACE && move->guest->spec->ram_private) {
+    if (options->way == MOSE_WAY_IN_PLACE && !move->shared) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s has private memory (--ram-private), which can only be "
                     "copied; leave --in-place out",
@@ -138,8 +142,16 @@ choose_way(MoseMove *move, GError **error)
             "or say --tcp for more of them beside ssh");
         return FALSE;
     }
-    move->copy =
-        options->way == MOSE_WAY_COPY || move->guest->spec->ram_private || move->far;
+    /* One that was shared for its forks' sake only is QEMU's own again. */
+    move->copy = options->way == MOSE_WAY_COPY || move->far || !move->shared ||
+                 (move->guest->spec->ram_private && !options->freeze);
+    if (move->copy && options->freeze) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "guest %s has private memory (--ram-private), which cannot be "
+                    "frozen",
+                    move->guest->name);
+        return FALSE;
+    }
     if (!move->copy &&
         (options->channels || options->max_downtime_ms || options->overcommit)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
@@ -156,21 +168,28 @@ choose_way(MoseMove *move, GError **error)
     return choose_names(move, error);
 }
 
-/* Rules have to read the guest's memory. */
-static gboolean
-open_memory(MoseMove *move, GError **error)
-{
-    if (move->guest->spec->ram_private)
-        move->ram = mose_ram_attach(move->source, move->source_qmp, error);
-    else if ((move->ram_fd = mose_ram_open(move->source, error)) >= 0)
-        move->ram = mose_ram_map(move->ram_fd, move->source_qmp, error);
-    return move->ram != NULL;
-}
-
 void
 mose_move_limit(const MoseMove *move, MoseQmp *qmp, int ms)
 {
     mose_qmp_set_timeout(qmp, move->options->reply_ms ? move->options->reply_ms : ms);
+}
+
+/* What is frozen cannot be frozen again, and what forks still use is not written. */
+static gboolean
+look_at_memory(MoseMove *move, GError **error)
+{
+    MoseFrozen state;
+
+    if (!mose_frozen_look(move->source, FALSE, &state, error))
+        return FALSE;
+    move->shared = state.shared;
+    move->frozen = state.frozen;
+    if (!state.frozen || !move->options->freeze)
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_BUSY,
+                "guest %s stands on the memory of an earlier moment, which is frozen",
+                move->guest->name);
+    return FALSE;
 }
 
 static gboolean
@@ -179,7 +198,7 @@ open_source(MoseMove *move, GError **error)
     g_autoptr(JsonObject) status = NULL;
 
     move->source = mose_guest_process(move->guest, error);
-    if (!move->source)
+    if (!move->source || !look_at_memory(move, error))
         return FALSE;
     move->source_qmp = mose_guest_connect(move->guest, MOSE_MONITOR_SWITCH, error);
     if (!move->source_qmp)
@@ -191,7 +210,9 @@ open_source(MoseMove *move, GError **error)
     move->was_running = mose_status_is_live(status);
     if (!mose_json_bool(status, "running", FALSE))
         move->run_state = g_strdup(mose_json_string(status, "status", NULL));
-    return open_memory(move, error);
+    if (move->shared)
+        move->ram_fd = mose_ram_open(move->source, error);
+    return !move->shared || move->ram_fd >= 0;
 }
 
 gboolean
@@ -218,8 +239,7 @@ mose_move_begin(MoseMove *move, GError **error)
         guest->far->home_net |= move->options->home_net;
         entry.role = MOSE_ROLE_GIVER;
     }
-    if (!choose_way(move, error) || !open_source(move, error) ||
-        !mose_image_locks_check(move->source, error))
+    if (!open_source(move, error) || !choose_way(move, error))
         return FALSE;
     entry.generation = ++guest->generations;
     entry.was_running = move->was_running;
@@ -233,6 +253,43 @@ mose_move_begin(MoseMove *move, GError **error)
     return move->journal != NULL;
 }
 
+/* A QEMU into which the module does not go (it is linked statically, or has other
+ * privileges: ld.so(8)) would write what others are to find unchanged. */
+static gboolean
+is_as_wanted(const MoseMove *move, GError **error)
+{
+    MoseFrozen state = { 0 };
+
+    if (!move->options->freeze)
+        return TRUE;
+    if (!mose_frozen_look(move->destination->process, FALSE, &state, error))
+        return FALSE;
+    if (!state.frozen)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s does not load %s (LD_PRELOAD), so that its guest cannot be "
+                    "forked",
+                    move->guest->spec->qemu, MOSE_FROZEN_NAME);
+    return state.frozen;
+}
+
+/* What is asked of the source, while the destination starts: its memory, which the
+ * rules have to read; its machine; who else has its images. */
+static gboolean
+look_at_source(MoseMove *move, GError **error)
+{
+    move->ram = mose_ram_of(move->source, move->source_qmp, error);
+    move->before = move->ram ? mose_facts_half(move->source_qmp, error) : NULL;
+    return move->before && mose_image_locks_check(move->source, error);
+}
+
+static gboolean
+meanwhile(const MoseMove *move, GError **error)
+{
+    const MoseSwitchOptions *options = move->options;
+
+    return !options->meanwhile || options->meanwhile(options->data, error);
+}
+
 gboolean
 mose_move_launch(MoseMove *move, GError **error)
 {
@@ -242,29 +299,38 @@ mose_move_launch(MoseMove *move, GError **error)
         .generation = move->guest->generations,
         .ram_fd = move->ram_fd,
         .source = move->source,
+        .frozen = move->options->freeze,
         .interrupt_fd = move->options->interrupt_fd,
         .ioapic_as_is = mose_rule_is_left_out(MOSE_RULE_IOAPIC_VERSION,
                                               move->options->without_rule),
     };
+    gboolean private = spec->ram_private && !move->options->share;
     g_auto(MoseFd) memory = MOSE_FD_NONE;
 
     if (move->far)
-        return mose_move_far_launch(move, error);
-    if (move->copy && spec->ram_private && !move->options->overcommit &&
+        return look_at_source(move, error) && mose_move_far_launch(move, error);
+    if (move->copy && private && !move->options->overcommit &&
         !mose_ram_has_room(spec->ram_size, error))
         return FALSE;
-    if (move->copy && !spec->ram_private) {
+    if (move->copy && private)
+        what.ram_fd = MOSE_FD_NONE;
+    if (move->copy && !private) {
         memory = mose_ram_create(spec->name, spec->ram_size, move->options->overcommit,
                                  error);
         if (memory < 0)
             return FALSE;
         what.ram_fd = memory;
     }
-    move->destination = mose_launch(move->guest, &what, error);
+    move->destination = mose_launch_begin(move->guest, &what, error);
+    if (!move->destination || !look_at_source(move, error) || !meanwhile(move, error) ||
+        !mose_launch_wait(move->guest, move->destination, move->options->interrupt_fd,
+                          error))
+        return FALSE;
     move->launched_us = g_get_monotonic_time();
-    if (move->destination)
-        mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
-    return move->destination != NULL;
+    if (!is_as_wanted(move, error))
+        return FALSE;
+    mose_move_limit(move, move->destination->qmp, MOSE_MOVE_QMP_TIMEOUT_MS);
+    return TRUE;
 }
 
 guint
@@ -272,36 +338,20 @@ mose_move_direction(const MoseMove *move)
 {
     const MoseSpec *spec = move->guest->spec;
 
-    return mose_direction(spec->accel[move->guest->side],
-                          spec->accel[move->options->side]);
+    return mose_direction(spec->accel[move->from], spec->accel[move->options->side]);
 }
 
 MoseFactSet *
 mose_move_facts(MoseMove *move, GError **error)
 {
-    return mose_facts_gather(move->source_qmp, move->destination->qmp,
+    return mose_facts_gather(move->source_qmp, move->before, move->destination->qmp,
                              mose_move_direction(move), error);
 }
 
 gboolean
 mose_move_check(MoseMove *move, GError **error)
 {
-    g_autoptr(GPtrArray) found = NULL, reasons = NULL;
-
     move->facts = mose_move_facts(move, error);
-    if (!move->facts)
-        return FALSE;
-    if (mose_facts_judge(&move->facts->facts, move->options->without_rule, &found,
-                         &reasons))
-        return TRUE;
-    for (guint i = 0; i < found->len; i++) {
-        const MoseRule *rule = found->pdata[i];
-
-        if (reasons->pdata[i]) {
-            g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED, "rule %s: %s",
-                        rule->name, (char *)reasons->pdata[i]);
-            break;
-        }
-    }
-    return FALSE;
+    return move->facts &&
+           mose_facts_check(&move->facts->facts, move->options->without_rule, error);
 }

@@ -34,8 +34,13 @@ typedef struct {
     GPtrArray *images;   /* paths of those that the source has locked for writing */
     MoseExports *exports; /* its disks, where they stay here */
 
+    MoseSide from; /* where the guest was */
     MoseProcess *source;
     MoseQmp *source_qmp;
+    gboolean shared;      /* the source has the guest's memory in a memfd */
+    gboolean frozen;      /* the source maps the memory privately (qemu/frozen.h) */
+    guint64 merged_bytes; /* that it had written, and that are in the memory now */
+    gint64 merge_us;      /* to put them there */
     int ram_fd;
     MoseRam *ram;
     gboolean was_running;    /* or slept, to be woken */
@@ -55,6 +60,7 @@ typedef struct {
     MoseTscSample tsc;     /* when it began */
     MoseClockLine clock;   /* the guest's, and what becomes of it */
     guint disks_committed; /* whose overlays went into their images */
+    MoseFactHalf *before;  /* about the source's machine */
     MoseFactSet *facts;    /* about the two machines, once they were compared */
     GPtrArray *changed;    /* names of rules */
     MoseWrites *writes;    /* to the guest's memory, that they have planned */

@@ -124,7 +124,7 @@ write_memory(const MoseGuest *guest, const MoseJournalEntry *entry,
 
     if (!writes)
         return FALSE;
-    ram = mose_ram_of(destination, guest->spec->ram_private, qmp, error);
+    ram = mose_ram_of(destination, qmp, error);
     return ram && (back ? mose_writes_undo : mose_writes_do)(writes, ram, error);
 }
 

@@ -124,8 +124,10 @@ launch_first(MoseGuest *guest, const MoseStartOptions *options, GError **error)
 {
     const MoseSpec *spec = guest->spec;
     g_auto(MoseFd) ram = MOSE_FD_NONE;
-    MoseLaunchFor what = { MOSE_SIDE_VIRTUALIZER, guest->generation, -1, NULL,
-                           options->interrupt_fd };
+    MoseLaunchFor what = { .side = MOSE_SIDE_VIRTUALIZER,
+                           .generation = guest->generation,
+                           .ram_fd = -1,
+                           .interrupt_fd = options->interrupt_fd };
 
     if (spec->ram_private) {
         if (!options->overcommit && !mose_ram_has_room(spec->ram_size, error))

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "guest/disks.h"
+#include "guest/forks.h"
 #include "guest/generation.h"
 #include "guest/launch.h"
 #include "qemu/command.h"
@@ -98,6 +99,16 @@ end_away(const MoseGuest *guest, MoseOverlaysAtEnd overlays, GError **error)
     return FALSE;
 }
 
+/* The images of one that lives are under its forks' overlays, and its overlays to be
+ * put into them. */
+static gboolean
+may_stop(const MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
+
+    return !process || mose_guest_may_change(guest, "stopped", error);
+}
+
 gboolean
 mose_stop_wherever(MoseGuest *guest, MoseOverlaysAtEnd overlays, gboolean forget,
                    GError **error)
@@ -106,6 +117,8 @@ mose_stop_wherever(MoseGuest *guest, MoseOverlaysAtEnd overlays, gboolean forget
 
     if (mose_guest_is_away(guest))
         return (forget || end_away(guest, overlays, error)) && mose_stop(guest, error);
+    if (!may_stop(guest, error))
+        return FALSE;
     deleted = judge_overlays(guest, overlays, error);
     return deleted && mose_stop(guest, error) && mose_disks_discard(deleted, error);
 }

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include "guest/forks.h"
 #include "switch/debug.h"
 #include "switch/facts.h"
 #include "switch/move.h"
@@ -50,13 +51,15 @@ fill_report(const MoseMove *move, MoseSwitchReport *ret)
     const MoseSpec *spec = move->guest->spec;
 
     *ret = (MoseSwitchReport){
-        .from_accel = spec->accel[!move->options->side],
+        .from_accel = spec->accel[move->from],
         .to_accel = spec->accel[move->options->side],
         .blackout_us =
             move->stop_us && move->resume_us ? move->resume_us - move->stop_us : 0,
         .rest_us = move->due_us ? move->ready_us - move->rewritten_us : 0,
         .launch_us = move->launched_us - move->begun_us,
         .move_us = move->committed_us - move->moved_us,
+        .merged_bytes = move->merged_bytes,
+        .merge_us = move->merge_us,
         .total_us = g_get_monotonic_time() - move->begun_us,
         .stream_bytes = move->stream_bytes,
         .copied = move->copy,
@@ -92,6 +95,11 @@ mose_switch_report_to_json(const MoseSwitchReport *report, MoseSide side)
         "i", report->move_us, "total-us", "i", report->total_us, "stream-bytes", "i",
         (gint64)report->stream_bytes, "rules", "a", rules, "way", "s",
         report->copied ? "copy" : "in-place", NULL);
+    if (report->merged_bytes)
+        json_object_set_object_member(
+            object, "merge",
+            mose_json_object("bytes", "i", (gint64)report->merged_bytes, "us", "i",
+                             report->merge_us, NULL));
     if (report->copied)
         json_object_set_object_member(
             object, "copy",
@@ -185,7 +193,11 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
     g_autoptr(MoseProcess) process = NULL;
     g_autoptr(MoseMove) move = NULL;
     g_autoptr(GError) cause = NULL;
-    const char *event = options->side == MOSE_SIDE_EMULATOR ? "emulate" : "virtualize";
+    const char *event = options->freeze                       ? "freeze"
+                        : options->share                      ? "share"
+                        : options->thaw                       ? "thaw"
+                        : options->side == MOSE_SIDE_EMULATOR ? "emulate"
+                                                              : "virtualize";
 
     process = mose_guest_process(guest, error);
     if (!process)
@@ -196,7 +208,10 @@ mose_switch(MoseGuest *guest, const MoseSwitchOptions *options, MoseSwitchReport
                     guest->name);
         return FALSE;
     }
-    if (guest->side == options->side && !options->far) {
+    if (!mose_guest_may_move(guest, options->freeze, error))
+        return FALSE;
+    if (guest->side == options->side && !options->far && !options->freeze &&
+        !options->thaw && !options->share) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "guest %s is in the %s already", guest->name,
                     mose_side_name(guest->side));

@@ -72,6 +72,20 @@ typedef struct {
      * becomes; NULL: this one. */
     MoseFarEnd *far;
     const MoseFar *far_record;
+    /*
+     * In place and on the same side, into a process that maps the memory privately and
+     * works on overlays of its disks: from then on nobody writes memory or images of
+     * that moment. What the source sends of its devices goes to the file @keep_fd, too.
+     */
+    gboolean freeze;
+    int keep_fd;
+    /* Frozen memory is a guest's own again: what it has written goes into it, what its
+     * overlays hold into the images. So it does in every switch of a guest whose forks
+     * have ended; this makes one on the same side. */
+    gboolean thaw;
+    /* By copy, also on the same side: memory that is QEMU's own becomes shared. The
+     * next switch but one to be frozen makes it QEMU's own again. */
+    gboolean share;
     guint64 bytes_per_second; /* of a copy to another host; 0: no limit */
     MoseTcpOptions tcp;       /* with @channels */
     const char *without_rule; /* leave it, or "a,b", out (to see what it is for) */
@@ -81,6 +95,9 @@ typedef struct {
     int interrupt_fd;
     /* Time limit of each QMP answer; 0: MOSE_MOVE_QMP_TIMEOUT_MS (move.h). */
     int reply_ms;
+    /* Called while the destination starts: what has to be done then by others. Its
+     * failure is the switch's. May be NULL. */
+    gboolean (*meanwhile)(gpointer data, GError **error);
     /* Called before the rules, on the relay's thread: what a test makes the
      * source say. May be NULL. */
     gboolean (*tamper)(MoseDoc *doc, gpointer data, GError **error);
@@ -101,6 +118,8 @@ typedef struct {
     gint64 launch_us;     /* to start the destination */
     gint64 move_us;       /* from `migrate` to RESUME */
     gint64 total_us;      /* all of it */
+    guint64 merged_bytes; /* that the guest had written over frozen memory */
+    gint64 merge_us;      /* to put them into it, while it stood still */
     guint64 stream_bytes; /* that the source sent through MOSE */
     gboolean copied;      /* and by copy: */
     guint64 copied_bytes; /* of memory, */

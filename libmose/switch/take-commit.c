@@ -42,8 +42,7 @@ do_writes(MoseTake *take, const MoseWrites *writes, GError **error)
 
     if (mose_writes_count(writes) == 0)
         return TRUE;
-    ram = mose_ram_of(take->launch->process, take->guest->spec->ram_private,
-                      take->launch->qmp, error);
+    ram = mose_ram_of(take->launch->process, take->launch->qmp, error);
     if (!ram || !mose_writes_do(writes, ram, error))
         return FALSE;
     mose_journal_set_writes(take->journal, MOSE_WRITES_DONE);

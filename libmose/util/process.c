@@ -53,17 +53,15 @@ process_for_child(pid_t pid, GError **error)
 }
 
 MoseProcess *
-mose_process_spawn_like(const MoseProcess *like, const char *const *argv,
-                        const char *cwd, const char *log, const MoseInheritedFd *fds,
-                        gsize n_fds, GError **error)
+mose_process_spawn_in(const MoseSurroundings *surroundings, const char *const *argv,
+                      const char *cwd, const char *log, const MoseInheritedFd *fds,
+                      gsize n_fds, GError **error)
 {
     g_auto(MoseFd) log_fd =
         open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     g_auto(MoseFd) null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     g_autofree int *sources = g_new(int, n_fds);
     g_autofree int *targets = g_new(int, n_fds);
-    g_autoptr(MoseSurroundings) surroundings =
-        like ? mose_surroundings_of(like->pid) : NULL;
     g_autoptr(GError) cause = NULL;
     GPid pid;
 
@@ -77,9 +75,9 @@ mose_process_spawn_like(const MoseProcess *like, const char *const *argv,
     }
     if (!g_spawn_async_with_pipes_and_fds(
             cwd, argv, mose_surroundings_environment(surroundings),
-            G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, child_setup, surroundings,
-            null_fd, log_fd, log_fd, sources, targets, n_fds, &pid, NULL, NULL, NULL,
-            &cause)) {
+            G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, child_setup,
+            (gpointer)surroundings, null_fd, log_fd, log_fd, sources, targets, n_fds,
+            &pid, NULL, NULL, NULL, &cause)) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "cannot start %s: %s",
                     argv[0], cause->message);
         return NULL;
@@ -91,7 +89,7 @@ MoseProcess *
 mose_process_spawn(const char *const *argv, const char *cwd, const char *log,
                    const MoseInheritedFd *fds, gsize n_fds, GError **error)
 {
-    return mose_process_spawn_like(NULL, argv, cwd, log, fds, n_fds, error);
+    return mose_process_spawn_in(NULL, argv, cwd, log, fds, n_fds, error);
 }
 
 MoseProcess *

@@ -8,8 +8,7 @@
  */
 #pragma once
 
-#include <glib.h>
-#include <sys/types.h>
+#include "util/surroundings.h"
 
 typedef struct {
     pid_t pid;
@@ -32,12 +31,11 @@ MoseProcess *mose_process_spawn(const char *const *argv, const char *cwd,
                                 const char *log, const MoseInheritedFd *fds,
                                 gsize n_fds, GError **error);
 
-/* The same in the surroundings of process @like (surroundings.h), where that is not
- * NULL, instead of our own. */
-MoseProcess *mose_process_spawn_like(const MoseProcess *like, const char *const *argv,
-                                     const char *cwd, const char *log,
-                                     const MoseInheritedFd *fds, gsize n_fds,
-                                     GError **error);
+/* The same in @surroundings (surroundings.h; borrowed) instead of our own. */
+MoseProcess *mose_process_spawn_in(const MoseSurroundings *surroundings,
+                                   const char *const *argv, const char *cwd,
+                                   const char *log, const MoseInheritedFd *fds,
+                                   gsize n_fds, GError **error);
 
 /* The process @pid if it still is the one that started at @start_time; NULL
  * with NOT_FOUND otherwise. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define PRELOAD "LD_PRELOAD"
+
 struct MoseSurroundings {
     char **environment; /* or NULL */
     struct rlimit limits[RLIM_NLIMITS];
@@ -58,6 +60,36 @@ mose_surroundings_free(MoseSurroundings *surroundings)
         return;
     g_strfreev(surroundings->environment);
     g_free(surroundings);
+}
+
+/* What ld.so(8) splits it at: words of @list but those of files called @name. */
+static void
+add_others(GString *to, const char *list, const char *name)
+{
+    g_auto(GStrv) words = g_strsplit_set(list, " :", -1);
+
+    for (char **word = words; *word; word++) {
+        g_autofree char *base = g_path_get_basename(*word);
+
+        if (**word && strcmp(base, name) != 0)
+            g_string_append_printf(to, "%s%s", to->len ? ":" : "", *word);
+    }
+}
+
+void
+mose_surroundings_preload(MoseSurroundings *surroundings, const char *name,
+                          const char *module)
+{
+    char **environment = g_steal_pointer(&surroundings->environment);
+    const char *before = environment ? g_environ_getenv(environment, PRELOAD) : NULL;
+    g_autoptr(GString) list = g_string_new(module);
+
+    add_others(list, before ? before : "", name);
+    if (!environment)
+        environment = g_get_environ();
+    surroundings->environment =
+        list->len ? g_environ_setenv(environment, PRELOAD, list->str, TRUE)
+                  : g_environ_unsetenv(environment, PRELOAD);
 }
 
 const char *const *

@@ -16,6 +16,14 @@ MoseSurroundings *mose_surroundings_of(pid_t pid);
 void mose_surroundings_free(MoseSurroundings *surroundings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseSurroundings, mose_surroundings_free)
 
+/*
+ * Have the dynamic linker load @module (a path without spaces and colons; NULL:
+ * nothing) first (LD_PRELOAD, ld.so(8)), and no other file of the name @name, which the
+ * process may have had. What the user has it load stays.
+ */
+void mose_surroundings_preload(MoseSurroundings *surroundings, const char *name,
+                               const char *module);
+
 /* Its environment for an exec, NULL for ours (also where @surroundings is NULL). */
 const char *const *mose_surroundings_environment(const MoseSurroundings *surroundings);
 

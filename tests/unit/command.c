@@ -23,9 +23,11 @@ make_spec(const char *line)
     return spec;
 }
 
-static const MoseCommandFor first = { MOSE_SIDE_VIRTUALIZER, 1, FALSE, "/r/g/pid.1" };
-static const MoseCommandFor second = { MOSE_SIDE_EMULATOR, 2, TRUE, "/r/g/pid.2",
-                                       "pc-i440fx-10.0" };
+static const MoseCommandFor first = { MOSE_SIDE_VIRTUALIZER, 1, FALSE, "/r/g/pid.1",
+                                      .ram_shared = TRUE };
+static const MoseCommandFor second = {
+    MOSE_SIDE_EMULATOR, 2, TRUE, "/r/g/pid.2", "pc-i440fx-10.0", .ram_shared = TRUE
+};
 
 static MoseCommandLine *
 build(const char *line, const MoseCommandFor *what)

@@ -81,6 +81,7 @@ test_like(void)
     g_autofree char *ready = g_build_filename(dir, "ready", NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(MoseProcess) process = NULL;
+    g_autoptr(MoseSurroundings) surroundings = NULL;
     g_autofree char *said = NULL;
     goffset before;
 
@@ -90,13 +91,43 @@ test_like(void)
     for (int i = 0; i < LONG_MS && !has_variable(model, "MODEL=yes"); i++)
         g_usleep(1000);
     before = mose_log_size(log_path);
-    process = mose_process_spawn_like(model, argv, dir, log_path, NULL, 0, &error);
+    surroundings = mose_surroundings_of(model->pid);
+    process = mose_process_spawn_in(surroundings, argv, dir, log_path, NULL, 0, &error);
     g_assert_no_error(error);
     g_assert_true(mose_process_wait(process, LONG_MS));
     said = mose_log_tail(log_path, before, 4096);
     g_assert_cmpstr(said, ==, "yes 77 5 3 0");
     g_assert_true(mose_process_kill(model));
     unlink(ready);
+}
+
+/* What is loaded first: ours comes and goes, the user's own stays. */
+static void
+test_preload(void)
+{
+    static const struct {
+        const char *before, *module, *after;
+    } cases[] = {
+        { NULL, "/lib/mose-frozen.so", "/lib/mose-frozen.so" },
+        { "/usr/lib/own.so", "/lib/mose-frozen.so",
+          "/lib/mose-frozen.so:/usr/lib/own.so" },
+        { "/old/mose-frozen.so:/usr/lib/own.so", NULL, "/usr/lib/own.so" },
+        { "/old/mose-frozen.so", "/new/mose-frozen.so", "/new/mose-frozen.so" },
+        { "/old/mose-frozen.so", NULL, NULL },
+        { NULL, NULL, NULL },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(MoseSurroundings) surroundings = mose_surroundings_of(getpid());
+        const char *const *environment;
+
+        if (cases[i].before)
+            mose_surroundings_preload(surroundings, "", cases[i].before);
+        mose_surroundings_preload(surroundings, "mose-frozen.so", cases[i].module);
+        environment = mose_surroundings_environment(surroundings);
+        g_assert_cmpstr(g_environ_getenv((char **)environment, "LD_PRELOAD"), ==,
+                        cases[i].after);
+    }
 }
 
 /* The descriptors that it is to have, even where numbers cross; no others. */
@@ -346,6 +377,7 @@ main(int argc, char **argv)
     g_test_add_func("/process/freeze", test_freeze);
     g_test_add_func("/process/surroundings", test_surroundings);
     g_test_add_func("/process/like", test_like);
+    g_test_add_func("/process/preload", test_preload);
     g_test_add_func("/process/descriptors", test_descriptors);
     g_test_add_func("/process/cannot-start", test_cannot_start);
     g_test_add_func("/process/kill", test_kill);
