@@ -14,9 +14,12 @@ print_line(const MoseState *state)
     printf("%-16s %-12s %-6s %-14s ", state->name, state->side, state->accel,
            state->run_state);
     if (state->pid)
-        printf("%d\n", (int)state->pid);
+        printf("%d", (int)state->pid);
     else
-        printf("-\n");
+        printf("-");
+    if (state->guest && state->guest->fork_of)
+        printf(" (fork of %s)", state->guest->fork_of);
+    printf("\n");
 }
 
 typedef struct {

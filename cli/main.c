@@ -23,6 +23,8 @@ const MoseCommand mose_commands[] = {
     { "emulate", "NAME", "switch a guest into the emulator", mose_cmd_emulate },
     { "virtualize", "NAME", "switch a guest back to the virtualizer",
       mose_cmd_virtualize },
+    { "fork", "NAME FORK ...", "make throw-away copies of a guest", mose_cmd_fork },
+    { "discard", "FORK ...", "end forks", mose_cmd_discard },
     { "receive", "", "the far end of a switch between two hosts", mose_cmd_receive },
     { "stream", "show|diff FILE ...", "look into migration streams", mose_cmd_stream },
     { NULL },

@@ -2,6 +2,7 @@
 /* Reading a guest's state for people; see state.h. */
 #include "cli/state.h"
 
+#include "fork/fork.h"
 #include "qemu/command.h"
 #include "switch/debug.h"
 #include "guest/journal.h"
@@ -28,8 +29,16 @@ recover(const char *name)
     g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
     MoseRecovered recovered;
 
-    if (guest)
-        mose_recover(guest, &recovered, NULL);
+    if (guest && mose_recover(guest, &recovered, NULL))
+        mose_fork_thaw(guest, 0, NULL, NULL);
+}
+
+/* Forks whose owner has ended, and nobody else saw to that. */
+static void
+end_lost(const MoseGuest *guest)
+{
+    if (mose_fork_has_lost_owner(guest))
+        mose_fork_tidy(guest->fork_of);
 }
 
 static void
@@ -63,7 +72,8 @@ needs_recovery(const MoseGuest *guest)
 
     return (!process && !mose_guest_is_away(guest)) || lacks_tether(guest) ||
            mose_doubt_is_untold(guest) || mose_debug_is_open(guest) ||
-           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
+           mose_plug_is_open(guest) || mose_fork_is_left(guest) ||
+           mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean
@@ -110,6 +120,8 @@ mose_state_read(const char *name)
     state->name = g_strdup(name);
     state->side = state->accel = "-";
     state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
+    if (state->guest)
+        end_lost(state->guest);
     if (state->guest && needs_recovery(state->guest)) {
         recover(name);
         mose_guest_free(state->guest);
@@ -187,6 +199,8 @@ mose_state_to_json(const MoseState *state)
 
     if (state->pid)
         json_object_set_int_member(object, "pid", state->pid);
+    if (state->guest && state->guest->fork_of)
+        json_object_set_string_member(object, "fork-of", state->guest->fork_of);
     if (state->trouble)
         json_object_set_string_member(object, "trouble", state->trouble);
     return object;

@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 #include "cli/state.h"
 #include "guest/disks.h"
+#include "guest/forks.h"
+#include "qemu/frozen.h"
 #include "util/error.h"
 #include "util/json.h"
 
@@ -50,6 +52,56 @@ print_overlays(const MoseGuest *guest)
     }
 }
 
+/* --- forks --- */
+
+/* What @state's process has written over frozen memory. */
+static MoseFrozen
+memory_of(const MoseState *state)
+{
+    g_autoptr(MoseProcess) process = mose_guest_process(state->guest, NULL);
+    MoseFrozen memory = { 0 };
+
+    if (process)
+        mose_frozen_look(process, TRUE, &memory, NULL);
+    return memory;
+}
+
+static void
+print_forks(const MoseState *state)
+{
+    const MoseGuest *guest = state->guest;
+    const MoseFrozen memory = memory_of(state);
+    g_auto(GStrv) forks = mose_guest_forks(guest->name, NULL);
+    g_autofree char *names = forks ? g_strjoinv(" ", forks) : NULL;
+
+    if (guest->fork_of)
+        printf("  it is a fork of guest %s\n", guest->fork_of);
+    if (guest->owner)
+        printf("  it ends with process %d\n", (int)guest->owner);
+    if (names && *names)
+        printf("  it has forks, and cannot be switched: %s\n", names);
+    if (memory.frozen)
+        printf("  it has written %.1f MB of memory since it was forked\n",
+               memory.own_bytes / 1048576.0);
+}
+
+static void
+add_forks(const MoseState *state, JsonObject *object)
+{
+    const MoseFrozen memory = memory_of(state);
+    g_auto(GStrv) forks = mose_guest_forks(state->guest->name, NULL);
+    JsonArray *names = json_array_new();
+
+    for (char **name = forks; name && *name; name++)
+        json_array_add_string_element(names, *name);
+    json_object_set_array_member(object, "forks", names);
+    json_object_set_boolean_member(object, "frozen", memory.frozen);
+    if (memory.frozen)
+        json_object_set_int_member(object, "written-bytes", (gint64)memory.own_bytes);
+    if (state->guest->owner)
+        json_object_set_int_member(object, "owner", state->guest->owner);
+}
+
 static void
 print_text(const MoseState *state)
 {
@@ -74,6 +126,7 @@ print_text(const MoseState *state)
     for (MoseSide side = 0; side < MOSE_N_SIDES; side++)
         printf("  %-11s %s, -cpu %s\n", mose_side_name(side), guest->spec->accel[side],
                guest->spec->portable_cpu ? "portable" : guest->spec->cpu[side]);
+    print_forks(state);
     print_overlays(guest);
     printf("timeline:\n");
     for (guint i = 0; i < json_array_get_length(guest->timeline); i++)
@@ -107,6 +160,7 @@ print_json(const MoseState *state)
     json_object_set_object_member(object, "description",
                                   mose_spec_to_json(state->guest->spec));
     json_object_set_array_member(object, "overlays", overlays_json(state->guest));
+    add_forks(state, object);
     json_object_set_string_member(object, "machine-type", state->guest->machine_type);
     json_object_set_array_member(object, "timeline",
                                  json_array_ref(state->guest->timeline));

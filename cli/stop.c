@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "fork/fork.h"
 #include "switch/recover.h"
 #include "switch/stop.h"
 #include "util/json.h"
@@ -33,6 +34,18 @@ print_ended(const MoseGuest *guest)
     }
 }
 
+/* The guest that it was of may have waited for that. */
+static gboolean
+stop_fork(MoseGuest *fork, GError **error)
+{
+    g_autofree char *of = g_strdup(fork->fork_of);
+
+    if (!mose_fork_end(fork, error))
+        return FALSE;
+    mose_fork_tidy(of);
+    return TRUE;
+}
+
 int
 mose_cmd_stop(int argc, char **argv)
 {
@@ -51,12 +64,14 @@ mose_cmd_stop(int argc, char **argv)
     if (!guest)
         return mose_cli_fail_guest(error, argv[1], NULL);
     /* A switch that cannot be recovered must not keep the guest from its end. */
-    mose_recover(guest, &recovered, NULL);
-    if (!mose_stop_wherever(guest,
-                            discard ? MOSE_OVERLAYS_DISCARD
-                            : keep  ? MOSE_OVERLAYS_KEEP
-                                    : MOSE_OVERLAYS_REFUSE,
-                            forget, &error))
+    if (mose_recover(guest, &recovered, NULL))
+        mose_fork_thaw(guest, 0, NULL, NULL);
+    if (guest->fork_of ? !stop_fork(guest, &error)
+                       : !mose_stop_wherever(guest,
+                                             discard ? MOSE_OVERLAYS_DISCARD
+                                             : keep  ? MOSE_OVERLAYS_KEEP
+                                                     : MOSE_OVERLAYS_REFUSE,
+                                             forget, &error))
         return mose_cli_fail(error,
                              mose_guest_is_away(guest)
                                  ? "If its host is gone for good, `mose stop --forget` "

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/far.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
 #include "cli/state.h"
 #include "guest/disks.h"
 #include "switch/fetch.h"
@@ -42,43 +43,6 @@ static const GOptionEntry entries[] = {
       "leave one rule out", "RULE" },
     { NULL },
 };
-
-static void
-show_copy(const MoseSwitchProgress *copied)
-{
-    fprintf(stderr,
-            "\r\033[Kcopy: round %u, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-            " MB left, %u MB/s",
-            copied->rounds, copied->left >> 20, copied->total >> 20,
-            copied->megabytes_per_second);
-    if (copied->throttle)
-        fprintf(stderr, ", the guest slowed down by %u %%", copied->throttle);
-    if (copied->rounds > 1)
-        fprintf(stderr, ", it may stand still for %u ms", copied->downtime_ms);
-}
-
-static void
-show_phase(const MoseSwitchProgress *progress, gpointer data)
-{
-    /* The guest stands still by then, and a terminal that was stopped (Ctrl-S) would
-     * keep us, and it, waiting. */
-    if (strcmp(progress->phase, "commit") == 0)
-        return;
-    if (progress->total == 0)
-        fprintf(stderr, "\r\033[K%s ...", progress->phase);
-    else if (strcmp(progress->phase, "disks") == 0)
-        fprintf(stderr,
-                "\r\033[Kdisks: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " MB left",
-                progress->left >> 20, progress->total >> 20);
-    else
-        show_copy(progress);
-}
-
-static void
-hide_phase(void)
-{
-    fputs("\r\033[K", stderr);
-}
 
 /* One object, also where something that had to follow did not: @trouble. */
 static void
@@ -331,7 +295,7 @@ switch_to(MoseSide side, int argc, char **argv)
     if (!read_way(&options) || !read_disks(&options) || !mose_cli_far_check())
         return MOSE_EXIT_USAGE;
     options.without_rule = without_rule;
-    options.progress = terminal ? show_phase : NULL;
+    options.progress = terminal ? mose_cli_show_progress : NULL;
     options.interrupt_fd = mose_cli_catch_interrupts();
     guest = mose_guest_open(argv[1], MOSE_GUEST_LOCK, &error);
     if (!guest || !mose_recover(guest, &recovered, &error))
@@ -341,7 +305,7 @@ switch_to(MoseSide side, int argc, char **argv)
     else
         move(guest, &options, &report, &error);
     if (terminal)
-        hide_phase();
+        mose_cli_hide_progress();
     ret = tell(guest, &report, error);
     mose_switch_report_clear(&report);
     return ret;

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Forks ended, and their guest on its own again; see fork.h. */
+#include "fork/fork.h"
+
+#include <unistd.h>
+
+#include "guest/disks.h"
+#include "guest/forks.h"
+#include "guest/generation.h"
+#include "guest/journal.h"
+#include "guest/launch.h"
+#include "qemu/frozen.h"
+#include "switch/recover.h"
+#include "util/error.h"
+
+#define STATE_FILE "fork-state"
+
+gboolean
+mose_fork_end(MoseGuest *fork, GError **error)
+{
+    g_autoptr(GPtrArray) overlays = mose_disks_read(fork, fork->generation, NULL);
+
+    g_return_val_if_fail(fork->fork_of, FALSE);
+    if (!mose_end_generation(fork, fork->generation, error))
+        return FALSE;
+    mose_launch_forget_files(fork, fork->generation);
+    return (!overlays || mose_disks_discard(overlays, error)) &&
+           mose_guest_remove(fork, error);
+}
+
+/* --- the guest --- */
+
+static gboolean
+has_forks(const MoseGuest *guest)
+{
+    g_auto(GStrv) forks = mose_guest_forks(guest->name, NULL);
+
+    /* Who cannot see them shall not write under them. */
+    return !forks || *forks;
+}
+
+gboolean
+mose_fork_is_left(const MoseGuest *guest)
+{
+    g_autoptr(MoseProcess) process =
+        guest->fork_of ? NULL : mose_guest_process(guest, NULL);
+    MoseFrozen state;
+
+    return process && mose_frozen_look(process, FALSE, &state, NULL) &&
+           (state.frozen || (state.shared && guest->spec->ram_private)) &&
+           !has_forks(guest);
+}
+
+gboolean
+mose_fork_thaw(MoseGuest *guest, int interrupt_fd, MoseSwitchReport *ret,
+               GError **error)
+{
+    const MoseSwitchOptions how = { .side = guest->side,
+                                    .thaw = TRUE,
+                                    .interrupt_fd = interrupt_fd };
+    g_autofree char *state = g_build_filename(guest->dir, STATE_FILE, NULL);
+    MoseSwitchReport report = { 0 };
+    gboolean good;
+
+    if (!mose_fork_is_left(guest))
+        return TRUE;
+    good = mose_switch(guest, &how, &report, error);
+    if (report.rules)
+        unlink(state);
+    if (ret)
+        *ret = report;
+    else
+        mose_switch_report_clear(&report);
+    return good;
+}
+
+/* --- what was left --- */
+
+gboolean
+mose_fork_has_lost_owner(const MoseGuest *fork)
+{
+    g_autoptr(MoseProcess) owner =
+        fork->owner ? mose_process_open(fork->owner, fork->owner_start_time, NULL)
+                    : NULL;
+
+    return fork->fork_of && fork->owner && !owner;
+}
+
+/* Its command died before it ran. */
+static gboolean
+is_unborn(const MoseGuest *fork)
+{
+    MoseJournalEntry entry;
+
+    return mose_journal_read(fork->dir, &entry, NULL);
+}
+
+/* Whoever wants a guest shall not find it locked because we looked. */
+static gboolean
+needs_us(const char *name, gboolean (*needs)(const MoseGuest *guest))
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+
+    return guest && needs(guest);
+}
+
+static gboolean
+is_to_end(const MoseGuest *fork)
+{
+    return is_unborn(fork) || mose_fork_has_lost_owner(fork);
+}
+
+/* A start that died is cleared away by its recovery. */
+static void
+tidy_fork(const char *name)
+{
+    g_autoptr(MoseGuest) fork =
+        needs_us(name, is_to_end) ? mose_guest_open(name, MOSE_GUEST_LOCK, NULL) : NULL;
+    MoseRecovered recovered;
+
+    if (fork && mose_recover(fork, &recovered, NULL) && mose_fork_has_lost_owner(fork))
+        mose_fork_end(fork, NULL);
+}
+
+void
+mose_fork_tidy(const char *name)
+{
+    g_auto(GStrv) forks = mose_guest_forks(name, NULL);
+    g_autoptr(MoseGuest) guest = NULL;
+    MoseRecovered recovered;
+
+    for (char **fork = forks; fork && *fork; fork++)
+        tidy_fork(*fork);
+    if (needs_us(name, mose_fork_is_left))
+        guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
+    if (guest && mose_recover(guest, &recovered, NULL))
+        mose_fork_thaw(guest, 0, NULL, NULL);
+}
