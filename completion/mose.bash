@@ -3,7 +3,7 @@
 #
 # Completion of mose(1) for bash. Needs no bash-completion.
 
-_mose_commands='host run list status stop plug unplug check emulate virtualize receive stream'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream'
 
 # The options of command $1.
 _mose_options()
@@ -20,6 +20,10 @@ _mose_options()
         echo '--in-place --copy --channels --downtime-limit --overcommit --disks' \
             '--overlay-dir --on --rsh --mose-path --map --network --tcp --tls --bandwidth --compress' \
             '--json --help'
+        ;;
+    fork)
+        echo '--same-moment --paused --room --overcommit --overlay-dir --owner --export' \
+            '--compress --import --json --help'
         ;;
     receive) echo '--compress --json --help' ;;
     stop) echo '--discard --keep --forget --json --help' ;;
@@ -56,6 +60,8 @@ _mose_words()
     fi
     case $1 in
     status | stop | check | plug | emulate | virtualize) _mose_guests ;;
+    fork) if (($2 == 2)); then _mose_guests; fi ;;
+    discard) _mose_guests ;;
     unplug) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
@@ -74,7 +80,8 @@ _mose_argument()
     emulate:--disks) echo 'shared overlay home' ;;
     emulate:--overlay-dir) echo FILES ;;
     virtualize:--disks | virtualize:--overlay-dir) ;;
-    receive:--compress) ;;
+    receive:--compress | fork:--compress | fork:--room | fork:--owner) ;;
+    fork:--overlay-dir | fork:--export | fork:--import) echo FILES ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;
     emulate:--tcp | virtualize:--tcp) echo auto ;;
     emulate:--tls | virtualize:--tls) echo FILES ;;

@@ -129,6 +129,73 @@ test_there_and_back(void)
     g_assert_cmpint(console_size(good), >, size);
 }
 
+/* What the fork's first serial port has said since the last time. */
+static char *
+said_by(MoseGuest *fork, MoseQmp *qmp)
+{
+    for (guint i = 0; i < fork->spec->options->len; i++) {
+        const MoseOption *option = fork->spec->options->pdata[i];
+        g_autofree char *kind = mose_option_head(option);
+        g_autofree char *id = mose_option_id(option);
+        g_autoptr(JsonNode) said = NULL;
+
+        if (!mose_option_is(option, "-chardev") || strcmp(kind, "ringbuf") != 0)
+            continue;
+        said = mose_qmp_execute(
+            qmp, "ringbuf-read",
+            mose_json_object("device", "s", id, "size", "i", (gint64)65536, NULL),
+            NULL);
+        g_assert_nonnull(said);
+        return g_strdup(json_node_get_string(said));
+    }
+    g_assert_not_reached();
+}
+
+static void
+wait_said(const char *name, const char *text, int seconds)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) fork = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
+    g_autoptr(MoseQmp) qmp =
+        fork ? mose_guest_connect(fork, MOSE_MONITOR_QUERY, &error) : NULL;
+    g_autoptr(GString) all = g_string_new(NULL);
+
+    g_assert_no_error(error);
+    for (int i = 0; i < seconds * 10 && !strstr(all->str, text); i++) {
+        g_autofree char *said = said_by(fork, qmp);
+
+        g_string_append(all, said);
+        g_usleep(100000);
+    }
+    if (!strstr(all->str, text))
+        g_error("no '%s' in what the fork says: %s", text, all->str);
+}
+
+/* A fork of it boots to userspace in the emulator, while it goes on under KVM, in
+ * memory of its own, which it then gets back. */
+static void
+test_fork(void)
+{
+    gsize size;
+
+    if (kvm_boot_cannot_run())
+        return;
+    wait_for_both();
+    g_assert_cmpint(vm_mose(NULL, NULL, "fork", good->name, "kvm-boot-fork",
+                            "--without-rule", "cpu-features", NULL),
+                    ==, 0);
+    size = console_size(good);
+    wait_said("kvm-boot-fork", "MOSE-GUEST READY", 60);
+    for (int i = 0; i < 1200 && console_size(good) == size; i++)
+        g_usleep(50000);
+    g_assert_cmpint(console_size(good), >, size);
+    g_assert_cmpint(vm_mose(NULL, NULL, "discard", "kvm-boot-fork", NULL), ==, 0);
+    size = console_size(good);
+    for (int i = 0; i < 1200 && console_size(good) == size; i++)
+        g_usleep(50000);
+    g_assert_cmpint(console_size(good), >, size);
+}
+
 /* From there into the emulator for good: to userspace, on kvm-clock. */
 static void
 test_to_userspace(void)
@@ -281,6 +348,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     g_test_add_func("/kvm-boot/without-kvmclock", test_without_kvmclock);
+    g_test_add_func("/kvm-boot/fork", test_fork);
     g_test_add_func("/kvm-boot/there-and-back", test_there_and_back);
     g_test_add_func("/kvm-boot/to-userspace", test_to_userspace);
     g_test_add_func("/kvm-boot/guest-stopped", test_guest_stopped);

@@ -23,13 +23,30 @@ cannot_run(void)
     return vm_why_not() || vm_net_why_not();
 }
 
+/* Some seconds more, the last phase of @load, in which it is answered; and none of it
+ * was broken. */
+static void
+end_unbroken(GSubprocess *load, guint last_phase)
+{
+    g_autoptr(JsonObject) result = NULL;
+    g_autofree char *text = NULL;
+
+    vm_load_mark(load, "after");
+    g_usleep(AFTER_SECONDS * G_USEC_PER_SEC);
+    result = vm_load_end(load);
+    text = mose_json_text(result, FALSE);
+    g_test_message("%s", text);
+    g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
+    g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
+    g_assert_cmpint(mose_json_int(result, "connections_alive", -1), ==, CONNECTIONS);
+    g_assert_cmpint(vm_load_requests(result, last_phase), >, 0);
+}
+
 static void
 test_tap(void)
 {
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GSubprocess) load = NULL;
-    g_autoptr(JsonObject) result = NULL;
-    g_autofree char *text = NULL;
 
     if (cannot_run())
         return;
@@ -45,15 +62,31 @@ test_tap(void)
 
         g_usleep(G_USEC_PER_SEC / 5);
     }
-    vm_load_mark(load, "after");
-    g_usleep(AFTER_SECONDS * G_USEC_PER_SEC);
-    result = vm_load_end(load);
-    text = mose_json_text(result, FALSE);
-    g_test_message("%s", text);
-    g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
-    g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
-    g_assert_cmpint(mose_json_int(result, "connections_alive", -1), ==, CONNECTIONS);
-    g_assert_cmpint(vm_load_requests(result, 2), >, 0);
+    end_unbroken(load, 2);
+    g_assert_false(vm_console_has(guest, "MOSE-GUEST ERROR"));
+    vm_mose(NULL, NULL, "stop", guest->name, NULL);
+}
+
+/* A fork has the same connections, and the same address: neither it nor its end is
+ * noticed by who is connected to the guest. */
+static void
+test_fork(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GSubprocess) load = NULL;
+
+    if (cannot_run())
+        return;
+    guest = vm_guest_new("net-forked");
+    vm_net_run(guest, NULL);
+    vm_wait_console(guest, "MOSE-GUEST READY", 60);
+    load = vm_load_start(CONNECTIONS);
+    g_usleep(G_USEC_PER_SEC);
+    vm_load_mark(load, "forked");
+    json_object_unref(vm_mose_json("fork", guest->name, "net-fork", NULL));
+    g_usleep(2 * G_USEC_PER_SEC);
+    json_object_unref(vm_mose_json("discard", "net-fork", NULL));
+    end_unbroken(load, 2);
     g_assert_false(vm_console_has(guest, "MOSE-GUEST ERROR"));
     vm_mose(NULL, NULL, "stop", guest->name, NULL);
 }
@@ -65,8 +98,6 @@ test_plugged(void)
 {
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GSubprocess) load = NULL;
-    g_autoptr(JsonObject) result = NULL;
-    g_autofree char *text = NULL;
 
     if (cannot_run())
         return;
@@ -86,14 +117,7 @@ test_plugged(void)
     for (int i = 0; i < 4; i++)
         json_object_unref(
             vm_mose_json(i % 2 == 0 ? "emulate" : "virtualize", guest->name, NULL));
-    vm_load_mark(load, "after");
-    g_usleep(AFTER_SECONDS * G_USEC_PER_SEC);
-    result = vm_load_end(load);
-    text = mose_json_text(result, FALSE);
-    g_test_message("%s", text);
-    g_assert_cmpint(mose_json_int(result, "errors", -1), ==, 0);
-    g_assert_cmpint(mose_json_int(result, "reconnects", -1), ==, 0);
-    g_assert_cmpint(vm_load_requests(result, 1), >, 0);
+    end_unbroken(load, 1);
     g_assert_cmpint(vm_mose(NULL, NULL, "unplug", guest->name, "nic", "net", NULL), ==,
                     0);
     json_object_unref(vm_mose_json("emulate", guest->name, NULL));
@@ -125,6 +149,7 @@ main(int argc, char **argv)
     vm_setup();
     vm_net_setup();
     g_test_add_func("/net/tap", test_tap);
+    g_test_add_func("/net/fork", test_fork);
     g_test_add_func("/net/plugged", test_plugged);
     g_test_add_func("/net/no-tap", test_no_tap);
     return vm_run_tests();
