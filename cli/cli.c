@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "util/json.h"
 
 static gboolean json_wanted;
 
@@ -74,27 +75,27 @@ mose_cli_json(void)
     return json_wanted;
 }
 
+JsonObject *
+mose_cli_error_json(const GError *error, const char *hint)
+{
+    int code = error->domain == MOSE_ERROR ? error->code : MOSE_ERROR_FAILED;
+    JsonObject *object = mose_json_object("code", "s", mose_error_code_name(code),
+                                          "message", "s", error->message, NULL);
+
+    if (hint)
+        json_object_set_string_member(object, "hint", hint);
+    return object;
+}
+
 int
 mose_cli_fail(const GError *error, const char *hint)
 {
     if (json_wanted) {
-        g_autoptr(JsonBuilder) builder = json_builder_new();
-        int code = error->domain == MOSE_ERROR ? error->code : MOSE_ERROR_FAILED;
+        g_autoptr(JsonObject) object =
+            mose_json_object("error", "o", mose_cli_error_json(error, hint), NULL);
+        g_autofree char *text = mose_json_text(object, TRUE);
 
-        json_builder_begin_object(builder);
-        json_builder_set_member_name(builder, "error");
-        json_builder_begin_object(builder);
-        json_builder_set_member_name(builder, "code");
-        json_builder_add_string_value(builder, mose_error_code_name(code));
-        json_builder_set_member_name(builder, "message");
-        json_builder_add_string_value(builder, error->message);
-        if (hint) {
-            json_builder_set_member_name(builder, "hint");
-            json_builder_add_string_value(builder, hint);
-        }
-        json_builder_end_object(builder);
-        json_builder_end_object(builder);
-        mose_cli_print_json(builder);
+        puts(text);
     } else {
         fprintf(stderr, "%s: %s\n", g_get_prgname(), error->message);
         if (hint)

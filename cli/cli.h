@@ -46,6 +46,10 @@ gboolean mose_cli_json(void);
  * MOSE_EXIT_FAILED. With --json the error is an object on standard output. */
 int mose_cli_fail(const GError *error, const char *hint);
 
+/* The object that --json has for it, for a command that has more to tell beside it
+ * (under "error"). */
+JsonObject *mose_cli_error_json(const GError *error, const char *hint);
+
 /* The same for an error on guest @name: where it is unknown, or has ended, the hint
  * is what to do about that, else @hint. */
 int mose_cli_fail_guest(const GError *error, const char *name, const char *hint);

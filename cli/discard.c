@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* mose discard: forks ended, and their guests on their own again. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
 #include "fork/fork.h"
 #include "switch/recover.h"
 #include "util/error.h"
@@ -37,23 +39,23 @@ print_thaw(const MoseGuest *guest, const MoseSwitchReport *report)
 
 /* A guest that has ended needs no memory. */
 static gboolean
-thaw(const char *name, JsonArray *list, GError **error)
+thaw(const char *name, int interrupt_fd, JsonArray *list, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, &cause);
+    gboolean terminal = isatty(STDERR_FILENO);
     MoseSwitchReport report = { 0 };
     MoseRecovered recovered;
+    gboolean good = FALSE;
 
     if (!guest && g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
         return TRUE;
-    if (!guest || !mose_recover(guest, &recovered, &cause) ||
-        !mose_fork_thaw(guest, mose_cli_catch_interrupts(), &report, &cause)) {
-        g_propagate_prefixed_error(
-            error, g_steal_pointer(&cause),
-            "the forks have ended; guest %s stays frozen until the next command: ",
-            name);
-        return FALSE;
-    }
+    if (guest && mose_recover(guest, &recovered, &cause))
+        good =
+            mose_fork_thaw(guest, interrupt_fd,
+                           terminal ? mose_cli_show_progress : NULL, &report, &cause);
+    if (terminal)
+        mose_cli_hide_progress();
     if (report.rules) {
         JsonObject *object = mose_switch_report_to_json(&report, guest->side);
 
@@ -63,7 +65,25 @@ thaw(const char *name, JsonArray *list, GError **error)
             print_thaw(guest, &report);
     }
     mose_switch_report_clear(&report);
-    return TRUE;
+    if (!good)
+        g_propagate_prefixed_error(
+            error, g_steal_pointer(&cause),
+            "the forks have ended; guest %s stays frozen until the next command: ",
+            name);
+    return good;
+}
+
+/* What went wrong first is the command's error; the rest is told. */
+static void
+keep_first(GError **first, GError *take)
+{
+    if (!*first) {
+        *first = take;
+        return;
+    }
+    if (!mose_cli_json())
+        fprintf(stderr, "mose discard: %s\n", take->message);
+    g_error_free(take);
 }
 
 int
@@ -76,30 +96,41 @@ mose_cmd_discard(int argc, char **argv)
     g_autoptr(JsonObject) object =
         mose_json_object("discarded", "a", ended, "thawed", "a", thawed, NULL);
     GHashTableIter iter;
+    int interrupt_fd, ret;
     gpointer name;
-    int ret;
 
     if (!mose_cli_parse(&argc, &argv, NULL, 1, -1, &ret))
         return ret;
-    for (int i = 1; i < argc && !error; i++) {
-        char *of = discard(argv[i], &error);
+    interrupt_fd = mose_cli_catch_interrupts();
+    for (int i = 1; i < argc; i++) {
+        GError *cause = NULL;
+        char *of = discard(argv[i], &cause);
 
-        if (!of)
-            break;
+        if (!of) {
+            keep_first(&error, cause);
+            continue;
+        }
         g_hash_table_add(guests, of);
         json_array_add_string_element(ended, argv[i]);
         if (!mose_cli_json())
             printf("fork %s is gone\n", argv[i]);
     }
     g_hash_table_iter_init(&iter, guests);
-    while (g_hash_table_iter_next(&iter, &name, NULL))
-        thaw(name, thawed, error ? NULL : &error);
-    if (error)
-        return mose_cli_fail(error, "`mose list` shows the forks there are.");
-    if (mose_cli_json()) {
-        g_autofree char *text = mose_json_text(object, TRUE);
+    while (g_hash_table_iter_next(&iter, &name, NULL)) {
+        GError *cause = NULL;
 
-        puts(text);
+        if (!thaw(name, interrupt_fd, thawed, &cause))
+            keep_first(&error, cause);
     }
-    return MOSE_EXIT_DONE;
+    if (mose_cli_json()) {
+        g_autofree char *text = NULL;
+
+        if (error)
+            json_object_set_object_member(object, "error",
+                                          mose_cli_error_json(error, NULL));
+        text = mose_json_text(object, TRUE);
+        puts(text);
+        return error ? MOSE_EXIT_FAILED : MOSE_EXIT_DONE;
+    }
+    return error ? mose_cli_fail(error, NULL) : MOSE_EXIT_DONE;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/consoles.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/transfer.h"
@@ -61,6 +62,10 @@ read_options(MoseForkOptions *options, int n_names)
         wrong = "--compress: 1 to 19";
     else if (level && !export_file)
         wrong = "--compress goes with --export";
+    else if (import_file && (owner || room || same_moment))
+        wrong = "--owner, --room and --same-moment are for forks, not for --import";
+    else if (export_file && (owner || paused))
+        wrong = "--owner and --paused are not for --export";
     else if ((export_file || import_file) && n_names != 1)
         wrong = "--export and --import: name one guest";
     else if (!export_file && !import_file && n_names < 2)
@@ -107,8 +112,13 @@ print_text(const MoseGuest *guest, char **names, const MoseForkReport *report)
     const MoseSwitchReport *freeze = &report->freeze;
     const char *does = paused ? "is there" : "runs";
 
-    for (char **name = names; *name; name++)
+    for (char **name = names; *name; name++) {
+        g_autoptr(MoseGuest) fork = mose_guest_open(*name, MOSE_GUEST_LOOK, NULL);
+
         printf("fork %s of guest %s %s\n", *name, guest->name, does);
+        if (fork)
+            mose_cli_print_consoles(fork);
+    }
     printf("  all took %.0f ms, %.0f ms until the first one\n", report->total_us / 1e3,
            report->ran_us / 1e3);
     if (report->share.rules)
@@ -129,15 +139,15 @@ transfer(const char *name, const MoseForkOptions *options)
     g_autofree char *file =
         g_canonicalize_filename(export_file ? export_file : import_file, NULL);
     const MoseTransfer how = { .file = file,
-                               .level = level,
                                .dir = options->overlay_dir,
                                .paused = options->paused,
                                .overcommit = options->overcommit,
                                .progress = options->progress,
                                .interrupt_fd = options->interrupt_fd };
 
-    return export_file ? mose_cli_export(name, options, &how)
-                       : mose_cli_import(name, &how);
+    return export_file
+               ? mose_cli_export(name, options, level ? level : MOSE_EXPORT_LEVEL, &how)
+               : mose_cli_import(name, &how);
 }
 
 int

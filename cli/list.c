@@ -65,6 +65,12 @@ mose_cmd_list(int argc, char **argv)
     names = mose_guest_names(&error);
     if (!names)
         return mose_cli_fail(error, NULL);
+    for (char **name = names; *name; name++)
+        mose_state_tidy(*name);
+    g_strfreev(names);
+    names = mose_guest_names(&error);
+    if (!names)
+        return mose_cli_fail(error, NULL);
     list = json_array_new();
     object = mose_json_object("guests", "a", list, NULL);
     if (!mose_cli_json() && *names)

@@ -29,16 +29,8 @@ recover(const char *name)
     g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
     MoseRecovered recovered;
 
-    if (guest && mose_recover(guest, &recovered, NULL))
-        mose_fork_thaw(guest, 0, NULL, NULL);
-}
-
-/* Forks whose owner has ended, and nobody else saw to that. */
-static void
-end_lost(const MoseGuest *guest)
-{
-    if (mose_fork_has_lost_owner(guest))
-        mose_fork_tidy(guest->fork_of);
+    if (guest)
+        mose_recover(guest, &recovered, NULL);
 }
 
 static void
@@ -72,8 +64,7 @@ needs_recovery(const MoseGuest *guest)
 
     return (!process && !mose_guest_is_away(guest)) || lacks_tether(guest) ||
            mose_doubt_is_untold(guest) || mose_debug_is_open(guest) ||
-           mose_plug_is_open(guest) || mose_fork_is_left(guest) ||
-           mose_journal_read(guest->dir, &entry, NULL);
+           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
 }
 
 static gboolean
@@ -110,6 +101,17 @@ add_tether(MoseState *state)
     state->trouble = both;
 }
 
+void
+mose_state_tidy(const char *name)
+{
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+
+    if (guest && mose_fork_has_lost_owner(guest))
+        mose_fork_tidy(guest->fork_of);
+    else if (guest && mose_fork_is_left(guest))
+        mose_fork_tidy(name);
+}
+
 MoseState *
 mose_state_read(const char *name)
 {
@@ -120,8 +122,6 @@ mose_state_read(const char *name)
     state->name = g_strdup(name);
     state->side = state->accel = "-";
     state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
-    if (state->guest)
-        end_lost(state->guest);
     if (state->guest && needs_recovery(state->guest)) {
         recover(name);
         mose_guest_free(state->guest);

@@ -14,6 +14,11 @@ typedef struct {
     pid_t pid;       /* 0 unless the guest's process runs */
 } MoseState;
 
+/* See to what forks of guest @name, or it as one, have left, if nobody else has: those
+ * that are to end, and memory that is still frozen for them. A switch may be needed for
+ * that: not from a thread. */
+void mose_state_tidy(const char *name);
+
 /* Never fails: says what it found. An interrupted switch is recovered first, and
  * an end noted, when no other command holds the guest. */
 MoseState *mose_state_read(const char *name);

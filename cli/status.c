@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/consoles.h"
 #include "cli/state.h"
 #include "guest/disks.h"
 #include "guest/forks.h"
@@ -76,6 +77,9 @@ print_forks(const MoseState *state)
 
     if (guest->fork_of)
         printf("  it is a fork of guest %s\n", guest->fork_of);
+    mose_cli_print_consoles(guest);
+    if (guest->files)
+        printf("  its files are in %s, and go with it\n", guest->files);
     if (guest->owner)
         printf("  it ends with process %d\n", (int)guest->owner);
     if (names && *names)
@@ -95,6 +99,9 @@ add_forks(const MoseState *state, JsonObject *object)
     for (char **name = forks; name && *name; name++)
         json_array_add_string_element(names, *name);
     json_object_set_array_member(object, "forks", names);
+    mose_cli_add_consoles(state->guest, object);
+    if (state->guest->files)
+        json_object_set_string_member(object, "files-dir", state->guest->files);
     json_object_set_boolean_member(object, "frozen", memory.frozen);
     if (memory.frozen)
         json_object_set_int_member(object, "written-bytes", (gint64)memory.own_bytes);
@@ -176,6 +183,7 @@ mose_cmd_status(int argc, char **argv)
 
     if (!mose_cli_parse(&argc, &argv, NULL, 1, 1, &ret))
         return ret;
+    mose_state_tidy(argv[1]);
     state = mose_state_read(argv[1]);
     if (!state->guest) {
         g_autoptr(GError) error =

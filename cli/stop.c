@@ -64,8 +64,9 @@ mose_cmd_stop(int argc, char **argv)
     if (!guest)
         return mose_cli_fail_guest(error, argv[1], NULL);
     /* A switch that cannot be recovered must not keep the guest from its end. */
-    if (mose_recover(guest, &recovered, NULL))
-        mose_fork_thaw(guest, 0, NULL, NULL);
+    if (mose_recover(guest, &recovered, NULL) && !discard && !keep &&
+        mose_fork_is_left(guest))
+        mose_fork_settle_disks(guest, NULL);
     if (guest->fork_of ? !stop_fork(guest, &error)
                        : !mose_stop_wherever(guest,
                                              discard ? MOSE_OVERLAYS_DISCARD

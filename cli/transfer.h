@@ -6,8 +6,8 @@
 #include "fork/transfer.h"
 
 /* Guest or fork @name to how->file; of a guest by a fork, made as @options say, that is
- * discarded again. The exit status. */
-int mose_cli_export(const char *name, const MoseForkOptions *options,
+ * discarded again. @level is zstd's. The exit status. */
+int mose_cli_export(const char *name, const MoseForkOptions *options, int level,
                     const MoseTransfer *how);
 
 /* Guest @name of how->file. */

@@ -50,6 +50,18 @@ _mose_guests()
     done
 }
 
+# Those of them that are forks.
+_mose_forks()
+{
+    local guest
+    for guest in $(_mose_guests); do
+        if grep -qs '"fork" :' "${MOSE_RUNTIME_DIR:-/run/mose}/$guest/guest.json" ||
+            grep -qs '"fork" :' "${XDG_RUNTIME_DIR:-/nonexistent}/mose/$guest/guest.json"; then
+            echo "$guest"
+        fi
+    done
+}
+
 # What may stand at word number $2 of command $1, which begins with $3. "FILES"
 # stands for the names of files.
 _mose_words()
@@ -61,7 +73,7 @@ _mose_words()
     case $1 in
     status | stop | check | plug | emulate | virtualize) _mose_guests ;;
     fork) if (($2 == 2)); then _mose_guests; fi ;;
-    discard) _mose_guests ;;
+    discard) _mose_forks ;;
     unplug) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac

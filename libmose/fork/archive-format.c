@@ -28,6 +28,8 @@ archive_stream_free(gpointer data)
 {
     ArchiveStream *stream = data;
 
+    if (!stream)
+        return;
     g_free(stream->name);
     g_array_unref(stream->map);
     g_free(stream);

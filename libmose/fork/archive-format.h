@@ -12,8 +12,10 @@
 #define ARCHIVE_HASH 32
 #define ARCHIVE_ZEROS G_MAXUINT32
 #define ARCHIVE_NAME_MAX 255
-/* Of the contents, unpacked: those of some 5 TB. A file that claims more is none. */
-#define ARCHIVE_CONTENTS_MAX ((guint64)4 << 30)
+/* Of the contents, unpacked: those of some 600 GB. A file that claims more is none. */
+#define ARCHIVE_CONTENTS_MAX ((guint64)512 << 20)
+#define ARCHIVE_STREAMS_MAX 1000
+#define ARCHIVE_TEXT_MAX (16 << 20)
 
 typedef struct {
     guint64 offset;

@@ -38,21 +38,7 @@ damaged(const MoseArchive *archive, const char *what, GError **error)
 static gboolean
 read_at(const MoseArchive *archive, void *to, gsize len, guint64 offset, GError **error)
 {
-    for (gsize at = 0; at < len;) {
-        ssize_t n =
-            pread(archive->fd, (guint8 *)to + at, len - at, (off_t)(offset + at));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            mose_error_set_errno(error, errno, "cannot read %s", archive->path);
-            return FALSE;
-        }
-        if (n == 0)
-            return damaged(archive, "it is too short", error);
-        at += (gsize)n;
-    }
-    return TRUE;
+    return mose_fd_pread_all(archive->fd, to, len, offset, archive->path, error);
 }
 
 /* --- the contents --- */
@@ -178,12 +164,12 @@ parse(MoseArchive *archive, const guint8 *data, gsize len, guint64 end, GError *
     guint32 n = 0;
 
     if (!take_pieces(archive, &bytes, end) || !take32(&bytes, &n) ||
-        !may_hold(&bytes, n, 16))
+        n > ARCHIVE_STREAMS_MAX)
         return damaged(archive, "its contents make no sense", error);
     for (guint32 i = 0; i < n; i++)
         if (!take_stream(archive, &bytes))
             return damaged(archive, "its contents make no sense", error);
-    text = take_text(&bytes, G_MAXINT32);
+    text = take_text(&bytes, ARCHIVE_TEXT_MAX);
     if (!text || bytes.at != bytes.end)
         return damaged(archive, "its contents make no sense", error);
     archive->description = mose_json_parse(text, -1, archive->path, error);
@@ -329,6 +315,19 @@ mose_archive_size(const MoseArchive *archive, const char *name, guint64 *ret,
     return stream != NULL;
 }
 
+gboolean
+mose_archive_need(const MoseArchive *archive, const char *name, guint64 *ret,
+                  GError **error)
+{
+    const ArchiveStream *stream = find(archive, name, error);
+
+    *ret = 0;
+    for (guint i = 0; stream && i < stream->map->len; i++)
+        if (g_array_index(stream->map, guint32, i) != ARCHIVE_ZEROS)
+            *ret += MOSE_ARCHIVE_PIECE;
+    return stream != NULL;
+}
+
 static gboolean
 load(MoseArchive *archive, const ArchivePiece *piece, GError **error)
 {
@@ -349,23 +348,6 @@ load(MoseArchive *archive, const ArchivePiece *piece, GError **error)
            damaged(archive, "a piece has another checksum", error);
 }
 
-static gboolean
-put(const guint8 *data, gsize len, int fd, guint64 at, const char *name, GError **error)
-{
-    for (gsize done = 0; done < len;) {
-        ssize_t n = pwrite(fd, data + done, len - done, (off_t)(at + done));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            mose_error_set_errno(error, n < 0 ? errno : EIO, "cannot write %s", name);
-            return FALSE;
-        }
-        done += (gsize)n;
-    }
-    return TRUE;
-}
-
 gboolean
 mose_archive_extract(MoseArchive *archive, const char *name, int fd,
                      MoseArchiveProgress progress, gpointer data, GError **error)
@@ -383,7 +365,7 @@ mose_archive_extract(MoseArchive *archive, const char *name, int fd,
             continue;
         piece = &g_array_index(archive->pieces, ArchivePiece, number);
         if (!load(archive, piece, error) ||
-            !put(archive->piece, piece->raw, fd, at, name, error))
+            !mose_fd_pwrite_all(fd, archive->piece, piece->raw, at, name, error))
             return FALSE;
     }
     return stream != NULL;

@@ -16,7 +16,7 @@
 #include "util/json.h"
 
 struct MoseArchiveWriter {
-    char *path, *part;
+    char *path, *dir, *part; /* where it goes, and where it is made */
     MoseFd fd;
     guint64 at; /* where the next piece goes */
     int level;
@@ -26,7 +26,6 @@ struct MoseArchiveWriter {
     GArray *pieces;    /* ArchivePiece */
     GHashTable *known; /* hash -> number of the piece plus one */
     GPtrArray *streams;
-    gboolean finished;
 };
 
 static guint
@@ -64,13 +63,33 @@ write_header(MoseArchiveWriter *writer, GError **error)
     return write_all(writer, header, sizeof(header), error);
 }
 
+static gboolean
+make_dir(MoseArchiveWriter *writer, GError **error)
+{
+    g_autofree char *dir = g_strconcat(writer->path, ".XXXXXX", NULL);
+
+    if (!g_mkdtemp(dir)) {
+        mose_error_set_errno(error, errno, "cannot make a directory beside %s",
+                             writer->path);
+        return FALSE;
+    }
+    writer->dir = g_steal_pointer(&dir);
+    writer->part = mose_archive_scratch(writer, "archive");
+    return TRUE;
+}
+
+char *
+mose_archive_scratch(const MoseArchiveWriter *writer, const char *name)
+{
+    return g_build_filename(writer->dir, name, NULL);
+}
+
 MoseArchiveWriter *
 mose_archive_create(const char *path, int level, GError **error)
 {
     g_autoptr(MoseArchiveWriter) writer = g_new0(MoseArchiveWriter, 1);
 
     writer->path = g_strdup(path);
-    writer->part = g_strconcat(path, ".part", NULL);
     writer->fd = MOSE_FD_NONE;
     writer->level = level;
     writer->zstd = ZSTD_createCCtx();
@@ -85,9 +104,10 @@ mose_archive_create(const char *path, int level, GError **error)
                     "%s is there already; remove it, or name another file", path);
         return NULL;
     }
-    /* Of an earlier try, which nobody has any more. */
+    if (!make_dir(writer, error))
+        return NULL;
     writer->fd =
-        open(writer->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        open(writer->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (writer->fd < 0) {
         mose_error_set_errno(error, errno, "cannot make %s", writer->part);
         return NULL;
@@ -100,8 +120,10 @@ mose_archive_writer_free(MoseArchiveWriter *writer)
 {
     if (!writer)
         return;
-    if (writer->fd >= 0 && !writer->finished)
+    if (writer->part)
         unlink(writer->part);
+    if (writer->dir)
+        rmdir(writer->dir);
     mose_fd_close(writer->fd);
     ZSTD_freeCCtx(writer->zstd);
     g_free(writer->piece);
@@ -110,6 +132,7 @@ mose_archive_writer_free(MoseArchiveWriter *writer)
     g_hash_table_unref(writer->known);
     g_ptr_array_unref(writer->streams);
     g_free(writer->path);
+    g_free(writer->dir);
     g_free(writer->part);
     g_free(writer);
 }
@@ -355,6 +378,22 @@ write_contents(MoseArchiveWriter *writer, const GByteArray *all, GError **error)
            write_all(writer, footer->data, footer->len, error);
 }
 
+/* In one step, and not over what somebody has put there. */
+static gboolean
+publish(const MoseArchiveWriter *writer, GError **error)
+{
+    g_autofree char *dir = g_path_get_dirname(writer->path);
+    g_auto(MoseFd) dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fsync(writer->fd) == 0 &&
+        renameat2(AT_FDCWD, writer->part, AT_FDCWD, writer->path, RENAME_NOREPLACE) ==
+            0 &&
+        (dir_fd < 0 || fsync(dir_fd) == 0))
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot write %s", writer->path);
+    return FALSE;
+}
+
 gboolean
 mose_archive_finish(MoseArchiveWriter *writer, JsonObject *take, guint64 *ret_bytes,
                     GError **error)
@@ -367,11 +406,8 @@ mose_archive_finish(MoseArchiveWriter *writer, JsonObject *take, guint64 *ret_by
     all = contents(writer, description);
     if (!write_contents(writer, all, error))
         return FALSE;
-    if (fsync(writer->fd) < 0 || rename(writer->part, writer->path) < 0) {
-        mose_error_set_errno(error, errno, "cannot write %s", writer->path);
+    if (!publish(writer, error))
         return FALSE;
-    }
-    writer->finished = TRUE;
     *ret_bytes = writer->at;
     return TRUE;
 }

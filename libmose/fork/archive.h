@@ -27,10 +27,15 @@
 typedef struct MoseArchiveWriter MoseArchiveWriter;
 
 /*
- * Begin @path: written as @path.part, which takes its place when all is there, so that
- * a file of that name is never half a one. INVALID if @path exists. @level is zstd's.
+ * Begin @path: written in a new directory beside it, which nobody else can read
+ * (@path.XXXXXX), and put in its place when all is there, so that a file of that name
+ * is never half a one. INVALID if @path exists. @level is zstd's.
  */
 MoseArchiveWriter *mose_archive_create(const char *path, int level, GError **error);
+
+/* A file called @name in that directory, for what is to be added; it goes with it. Free
+ * with g_free(). */
+char *mose_archive_scratch(const MoseArchiveWriter *writer, const char *name);
 
 /* Begin stream @name, of which the bytes follow in their order. */
 gboolean mose_archive_begin(MoseArchiveWriter *writer, const char *name,
@@ -44,7 +49,7 @@ gboolean mose_archive_add_file(MoseArchiveWriter *writer, const char *name, int 
                                GError **error);
 
 /* Write the rest and make it durable. @take is taken over. *@ret_bytes is the file's
- * size. */
+ * size. INVALID if somebody else has made such a file meanwhile. */
 gboolean mose_archive_finish(MoseArchiveWriter *writer, JsonObject *take,
                              guint64 *ret_bytes, GError **error);
 
@@ -65,6 +70,10 @@ JsonObject *mose_archive_description(const MoseArchive *archive); /* borrowed */
 
 /* The size of stream @name; NOT_FOUND. */
 gboolean mose_archive_size(const MoseArchive *archive, const char *name, guint64 *ret,
+                           GError **error);
+
+/* How much of it is not zeros, bytes, rounded up to pieces. */
+gboolean mose_archive_need(const MoseArchive *archive, const char *name, guint64 *ret,
                            GError **error);
 
 typedef gboolean (*MoseArchiveProgress)(guint64 done, guint64 total, gpointer data,

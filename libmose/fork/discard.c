@@ -2,30 +2,28 @@
 /* Forks ended, and their guest on its own again; see fork.h. */
 #include "fork/fork.h"
 
-#include <unistd.h>
-
 #include "guest/disks.h"
 #include "guest/forks.h"
 #include "guest/generation.h"
 #include "guest/journal.h"
 #include "guest/launch.h"
+#include "qemu/command.h"
 #include "qemu/frozen.h"
 #include "switch/recover.h"
 #include "util/error.h"
 
-#define STATE_FILE "fork-state"
-
 gboolean
 mose_fork_end(MoseGuest *fork, GError **error)
 {
-    g_autoptr(GPtrArray) overlays = mose_disks_read(fork, fork->generation, NULL);
+    g_autoptr(GPtrArray) overlays = NULL;
 
     g_return_val_if_fail(fork->fork_of, FALSE);
-    if (!mose_end_generation(fork, fork->generation, error))
+    /* Without the record the overlays would stay for ever, and nobody know of them. */
+    overlays = mose_disks_read(fork, fork->generation, error);
+    if (!overlays || !mose_end_generation(fork, fork->generation, error))
         return FALSE;
     mose_launch_forget_files(fork, fork->generation);
-    return (!overlays || mose_disks_discard(overlays, error)) &&
-           mose_guest_remove(fork, error);
+    return mose_disks_discard(overlays, error) && mose_guest_remove(fork, error);
 }
 
 /* --- the guest --- */
@@ -52,26 +50,35 @@ mose_fork_is_left(const MoseGuest *guest)
 }
 
 gboolean
-mose_fork_thaw(MoseGuest *guest, int interrupt_fd, MoseSwitchReport *ret,
-               GError **error)
+mose_fork_thaw(MoseGuest *guest, int interrupt_fd,
+               void (*progress)(const MoseSwitchProgress *, gpointer),
+               MoseSwitchReport *ret, GError **error)
 {
     const MoseSwitchOptions how = { .side = guest->side,
                                     .thaw = TRUE,
+                                    .progress = progress,
                                     .interrupt_fd = interrupt_fd };
-    g_autofree char *state = g_build_filename(guest->dir, STATE_FILE, NULL);
     MoseSwitchReport report = { 0 };
     gboolean good;
 
     if (!mose_fork_is_left(guest))
         return TRUE;
     good = mose_switch(guest, &how, &report, error);
-    if (report.rules)
-        unlink(state);
     if (ret)
         *ret = report;
     else
         mose_switch_report_clear(&report);
     return good;
+}
+
+gboolean
+mose_fork_settle_disks(MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseQmp) qmp = mose_guest_connect(guest, MOSE_MONITOR_SWITCH, error);
+    const MoseDisksCommit how = { 0 };
+    guint committed;
+
+    return qmp && mose_disks_commit(guest, qmp, &how, &committed, error);
 }
 
 /* --- what was left --- */
@@ -134,5 +141,5 @@ mose_fork_tidy(const char *name)
     if (needs_us(name, mose_fork_is_left))
         guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
     if (guest && mose_recover(guest, &recovered, NULL))
-        mose_fork_thaw(guest, 0, NULL, NULL);
+        mose_fork_thaw(guest, 0, NULL, NULL, NULL);
 }

@@ -2,15 +2,18 @@
 /* A fork written to a file; see transfer.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fork/archive.h"
 #include "fork/transfer.h"
 #include "guest/disks.h"
+#include "guest/journal.h"
 #include "qemu/command.h"
 #include "qemu/frozen.h"
+#include "qemu/img.h"
+#include "qemu/migration.h"
+#include "switch/guardian.h"
 #include "switch/resume.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -29,7 +32,9 @@ typedef struct {
     MoseQmp *qmp;
     MoseProcess *process;
     GPtrArray *maps;  /* "/PATH=/mose-fork-files/N", as mose_far_map() wants them */
-    JsonArray *files; /* {"stream", "name", "writable"} */
+    JsonArray *files; /* {"stream", "name"} */
+    MoseGuardian *guardian;
+    MoseJournal *journal;
     gboolean was_running;
     guint64 told, done;
 } Export;
@@ -37,7 +42,8 @@ typedef struct {
 static void
 export_clear(Export *export)
 {
-    mose_archive_writer_free(export->writer);
+    mose_guardian_stop(export->guardian);
+    mose_journal_free(export->journal);
     mose_spec_free(export->spec);
     mose_qmp_free(export->qmp);
     mose_process_free(export->process);
@@ -49,9 +55,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Export, export_clear)
 static gboolean
 interrupted(const Export *export, GError **error)
 {
-    struct pollfd fd = { export->how->interrupt_fd, POLLIN, 0 };
-
-    if (fd.fd <= 0 || poll(&fd, 1, 0) != 1)
+    if (!mose_fd_is_readable(export->how->interrupt_fd))
         return FALSE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
                 "interrupted; %s was not written", export->how->file);
@@ -60,51 +64,27 @@ interrupted(const Export *export, GError **error)
 
 /* --- device state --- */
 
-static gboolean
-has_ended(const MoseQmpEvent *event, gpointer data)
-{
-    const char *status = mose_json_string(event->data, "status", "");
-
-    return strcmp(event->name, "MIGRATION") == 0 &&
-           (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0);
-}
-
-static gboolean
-set_capabilities(MoseQmp *qmp, GError **error)
-{
-    const struct {
-        const char *name;
-        gboolean on;
-    } wanted[] = { { "events", TRUE },
-                   { "x-ignore-shared", TRUE },
-                   { "return-path", FALSE },
-                   { "multifd", FALSE },
-                   { "late-block-activate", FALSE } };
-    JsonArray *list = json_array_new();
-
-    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
-        json_array_add_object_element(list, mose_json_object("capability", "s",
-                                                             wanted[i].name, "state",
-                                                             "b", wanted[i].on, NULL));
-    return mose_qmp_run(qmp, "migrate-set-capabilities",
-                        mose_json_object("capabilities", "a", list, NULL), error);
-}
-
 /* It stands still, with all of its disks in their files. */
 static gboolean
 save_state(Export *export, const char *path, GError **error)
 {
+    static const MoseCapability capabilities[] = { { "events", TRUE },
+                                                   { "x-ignore-shared", TRUE },
+                                                   { "return-path", FALSE },
+                                                   { "multifd", FALSE },
+                                                   { "late-block-activate", FALSE } };
     g_autofree char *uri = g_strconcat("file:", path, NULL);
     MoseQmpEvent event;
 
     unlink(path);
-    if (!set_capabilities(export->qmp, error) ||
+    if (!mose_migration_set(export->qmp, capabilities, G_N_ELEMENTS(capabilities),
+                            error) ||
         !mose_qmp_run(export->qmp, "migrate", mose_json_object("uri", "s", uri, NULL),
                       error) ||
-        !mose_qmp_wait(export->qmp, has_ended, NULL, STATE_MS, export->process->pidfd,
-                       &event, error))
+        !mose_qmp_wait(export->qmp, mose_migration_has_ended, NULL, STATE_MS,
+                       export->process->pidfd, &event, error))
         return FALSE;
-    if (strcmp(mose_json_string(event.data, "status", ""), "completed") == 0)
+    if (mose_migration_is_completed(&event))
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                 "its QEMU does not save its state");
@@ -186,28 +166,15 @@ add_named(Export *export, const char *path, const char *content, GError **error)
 
 /* A disk without what is below it, in the image's own format. */
 static gboolean
-flatten(Export *export, const char *file, const char *from, const char *to,
-        const char *copy, GError **error)
+flatten(const char *file, const char *from, const char *to, const char *copy,
+        GError **error)
 {
-    const char *argv[] = { "qemu-img", "convert", "-q", "-U", "-f", from,
-                           "-O",       to,        file, copy, NULL };
-    g_autofree char *said = NULL;
-    g_autoptr(GError) cause = NULL;
-    int status = 0;
+    const char *words[] = { "convert", "-q", "-U", "-f", from,
+                            "-O",      to,   file, copy, NULL };
 
-    if (!g_spawn_sync(NULL, (char **)argv, NULL,
-                      G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
-                      NULL, &said, &status, &cause)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "qemu-img copies disks, and cannot be run (%s); Debian has it in "
-                    "qemu-utils",
-                    cause->message);
-        return FALSE;
-    }
-    if (status == 0)
+    if (mose_qemu_img(words, error))
         return TRUE;
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "cannot copy disk %s: %s", file,
-                g_strstrip(said));
+    g_prefix_error(error, "cannot copy disk %s: ", file);
     return FALSE;
 }
 
@@ -215,9 +182,9 @@ static gboolean
 add_disk(Export *export, const char *image, const char *file, const char *from,
          const char *to, GError **error)
 {
-    g_autofree char *copy = g_strconcat(export->how->file, ".disk", NULL);
-    gboolean good = flatten(export, file, from, to, copy, error) &&
-                    add_named(export, image, copy, error);
+    g_autofree char *copy = mose_archive_scratch(export->writer, "disk");
+    gboolean good =
+        flatten(file, from, to, copy, error) && add_named(export, image, copy, error);
 
     unlink(copy);
     return good;
@@ -300,11 +267,50 @@ add_files(Export *export, GError **error)
 
 /* --- paths --- */
 
+static char *
+absolute(const char *path, const char *cwd)
+{
+    return *path == '/' ? g_strdup(path) : g_canonicalize_filename(path, cwd);
+}
+
+/* Names of files in a block device's JSON, however deep. */
+static void
+make_nodes_absolute(JsonObject *object, const char *cwd)
+{
+    g_autoptr(GList) members = json_object_get_members(object);
+
+    for (GList *at = members; at; at = at->next) {
+        JsonNode *node = json_object_get_member(object, at->data);
+
+        if (JSON_NODE_HOLDS_OBJECT(node)) {
+            make_nodes_absolute(json_node_get_object(node), cwd);
+        } else if (strcmp(at->data, "filename") == 0 &&
+                   json_node_get_value_type(node) == G_TYPE_STRING) {
+            g_autofree char *path = absolute(json_node_get_string(node), cwd);
+
+            json_object_set_string_member(object, at->data, path);
+        }
+    }
+}
+
+static void
+make_json_absolute(MoseOption *option, const char *cwd)
+{
+    g_autoptr(JsonObject) object =
+        mose_json_parse(option->value, -1, option->name, NULL);
+
+    if (!object)
+        return;
+    make_nodes_absolute(object, cwd);
+    g_free(option->value);
+    option->value = mose_json_text(object, FALSE);
+}
+
 /* Each path that starts from where the guest was started, from the root on. */
 static void
 make_absolute(MoseSpec *spec)
 {
-    static const char *const keys[] = { "file", "filename", "data" };
+    static const char *const keys[] = { "file", "filename", "file.filename", "data" };
     static const char *const whole[] = { "-kernel", "-initrd", "-dtb", "-shim" };
 
     for (guint i = 0; i < spec->options->len; i++) {
@@ -312,25 +318,61 @@ make_absolute(MoseSpec *spec)
 
         for (gsize k = 0; k < G_N_ELEMENTS(whole); k++)
             if (mose_option_is(option, whole[k])) {
-                char *path = g_canonicalize_filename(option->value, spec->cwd);
+                char *path = absolute(option->value, spec->cwd);
 
                 g_free(option->value);
                 option->value = path;
             }
+        if (mose_option_is(option, "-blockdev") && mose_option_is_json(option))
+            make_json_absolute(option, spec->cwd);
         for (gsize k = 0; k < G_N_ELEMENTS(keys); k++) {
             g_autofree char *value = mose_option_get(option, keys[k]);
             g_autofree char *path =
-                value ? g_canonicalize_filename(value, spec->cwd) : NULL;
+                value && *value != '/' ? absolute(value, spec->cwd) : NULL;
 
             /* Others are names of nodes, or of what is no file ("nbd:..."). */
-            if (path && *value != '/' && g_file_test(path, G_FILE_TEST_EXISTS))
+            if (path && g_file_test(path, G_FILE_TEST_EXISTS))
                 mose_option_set(option, keys[k], path, FALSE);
         }
     }
 }
 
+/* Whether some option names the file that @map leads to. */
+static gboolean
+is_named(const MoseSpec *spec, const char *map)
+{
+    const char *there = strstr(map, "=" MOSE_TRANSFER_FILES "/") + 1;
+
+    for (guint i = 0; i < spec->options->len; i++) {
+        const MoseOption *option = spec->options->pdata[i];
+
+        if (option->value && strstr(option->value, there))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Who makes a guest of it would find another file under that name, or this one. */
+static gboolean
+check_named(const Export *export, GError **error)
+{
+    for (guint i = 0; i + 1 < export->maps->len; i++) {
+        const char *map = export->maps->pdata[i];
+
+        if (is_named(export->spec, map))
+            continue;
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+            "%.*s cannot be stored: the guest's description names it in another "
+            "way; start the guest with its plain path",
+            (int)(strstr(map, "=" MOSE_TRANSFER_FILES "/") - map), map);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static JsonObject *
-describe(Export *export)
+describe(Export *export, GError **error)
 {
     const MoseGuest *fork = export->fork;
 
@@ -344,17 +386,38 @@ describe(Export *export)
         g_free(option->value);
         option->value = value;
     }
-    return mose_json_object(
-        "kind", "s", "mose-fork", "format", "i", (gint64)1, "mose", "s", MOSE_VERSION,
-        "fork", "s", fork->name, "of", "s", fork->fork_of ? fork->fork_of : fork->name,
-        "time-us", "i", g_get_real_time(), "qemu-version", "i",
-        (gint64)mose_qmp_version(export->qmp), "machine-type", "s", fork->machine_type,
-        "running", "b", export->was_running, "spec", "o",
-        mose_spec_to_json(export->spec), "files", "a", json_array_ref(export->files),
-        "timeline", "a", json_array_ref(fork->timeline), NULL);
+    if (!check_named(export, error))
+        return NULL;
+    return mose_json_object("kind", "s", "mose-fork", "format", "i", (gint64)1, "mose",
+                            "s", MOSE_VERSION, "of", "s",
+                            fork->fork_of ? fork->fork_of : fork->name, "time-us", "i",
+                            g_get_real_time(), "machine-type", "s", fork->machine_type,
+                            "spec", "o", mose_spec_to_json(export->spec), "files", "a",
+                            json_array_ref(export->files), NULL);
 }
 
 /* --- all of it --- */
+
+/* It is a switch that goes nowhere: whoever finds it unfinished lets the guest go on.
+ * It never gets to the phase in which guardians end a command that takes long. */
+static gboolean
+begin_journal(Export *export, GError **error)
+{
+    MoseGuest *fork = export->fork;
+    MoseJournalEntry entry = { .phase = MOSE_PHASE_PREPARE,
+                               .source = fork->generation,
+                               .generation = ++fork->generations,
+                               .side = fork->side,
+                               .was_running = export->was_running };
+
+    if (!mose_guest_save(fork, error))
+        return FALSE;
+    export->guardian = mose_guardian_start(fork, error);
+    if (!export->guardian)
+        return FALSE;
+    export->journal = mose_journal_begin(fork->dir, &entry, error);
+    return export->journal != NULL;
+}
 
 static gboolean
 begin(Export *export, GError **error)
@@ -375,46 +438,69 @@ begin(Export *export, GError **error)
     if (!status)
         return FALSE;
     export->was_running = mose_json_bool(status, "running", FALSE);
-    export->writer = mose_archive_create(
-        export->how->file, export->how->level ? export->how->level : MOSE_EXPORT_LEVEL,
-        error);
-    return export->writer != NULL;
+    return begin_journal(export, error);
 }
 
 static gboolean
 write_all(Export *export, MoseTransferReport *ret, GError **error)
 {
+    JsonObject *description;
+
     if (!add_state(export, error) || !add_memory(export, error) ||
         !add_files(export, error))
         return FALSE;
     ret->ram_bytes = export->fork->spec->ram_size;
     ret->files = json_array_get_length(export->files);
-    return mose_archive_finish(export->writer, describe(export), &ret->file_bytes,
-                               error);
+    description = describe(export, error);
+    return description &&
+           mose_archive_finish(export->writer, description, &ret->file_bytes, error);
+}
+
+/* FALSE, with what went wrong added to @error, where it stands still. */
+static gboolean
+go_on(Export *export, GError **error)
+{
+    g_autoptr(GError) trouble = NULL;
+    g_autofree char *before = NULL;
+
+    if (mose_resume_source(export->qmp, export->was_running, &trouble)) {
+        mose_journal_end(export->fork->dir, NULL);
+        return TRUE;
+    }
+    /* The guardians try as well. */
+    mose_guardian_leave(export->guardian);
+    export->guardian = NULL;
+    before = *error ? g_strdup_printf("%s; and ", (*error)->message) : g_strdup("");
+    g_clear_error(error);
+    g_propagate_prefixed_error(error, g_steal_pointer(&trouble),
+                               "%s%s stands still, and does not go on: ", before,
+                               export->fork->name);
+    return FALSE;
 }
 
 gboolean
-mose_fork_export(MoseGuest *fork, const MoseTransfer *how, MoseTransferReport *ret,
-                 GError **error)
+mose_fork_export(MoseGuest *fork, MoseArchiveWriter *writer, const MoseTransfer *how,
+                 MoseTransferReport *ret, GError **error)
 {
     g_auto(Export) export = { .fork = fork,
                               .how = how,
+                              .writer = writer,
                               .maps = g_ptr_array_new_with_free_func(g_free),
                               .files = json_array_new() };
-    g_autoptr(GError) trouble = NULL;
+    g_autoptr(GError) cause = NULL;
     gint64 begun_us = g_get_monotonic_time();
-    gboolean good;
 
     *ret = (MoseTransferReport){ 0 };
-    if (!begin(&export, error))
+    if (!begin(&export, error)) {
+        if (export.journal)
+            mose_journal_end(fork->dir, NULL);
         return FALSE;
-    good = write_all(&export, ret, error);
+    }
+    write_all(&export, ret, &cause);
     ret->total_us = g_get_monotonic_time() - begun_us;
-    if (mose_resume_source(export.qmp, export.was_running, &trouble))
-        return good;
-    if (good)
-        g_propagate_prefixed_error(
-            error, g_steal_pointer(&trouble),
-            "%s is written, but the fork does not go on: ", how->file);
+    go_on(&export, &cause);
+    if (!cause)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
 }

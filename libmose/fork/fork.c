@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,16 +12,15 @@
 #include "guest/forks.h"
 #include "qemu/frozen.h"
 #include "qemu/ram.h"
+#include "qemu/spec-fork.h"
+#include "switch/move.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
 
-#define STATE_FILE "fork-state"
-
 typedef struct {
     MoseForkSource source;
     GPtrArray *forks; /* MoseNewborn */
-    MoseKeeper *keeper;
     gint64 begun_us;
 } Making;
 
@@ -30,7 +28,6 @@ static void
 making_clear(Making *making)
 {
     g_clear_pointer(&making->forks, g_ptr_array_unref);
-    mose_keeper_free(making->keeper);
     mose_process_free(making->source.process);
     mose_fd_close(making->source.state_fd);
     mose_facts_free(making->source.facts);
@@ -40,9 +37,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Making, making_clear)
 static gboolean
 interrupted(const Making *making, GError **error)
 {
-    struct pollfd fd = { making->source.options->interrupt_fd, POLLIN, 0 };
-
-    if (fd.fd <= 0 || poll(&fd, 1, 0) != 1)
+    if (!mose_fd_is_readable(making->source.options->interrupt_fd))
         return FALSE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
                 "interrupted; there are no new forks");
@@ -66,6 +61,9 @@ check_names(const MoseGuest *guest, const char *const *names, GError **error)
     for (guint i = 0; names[i]; i++) {
         gboolean twice = strcmp(names[i], guest->name) == 0;
 
+        if (!mose_guest_name_valid(names[i], error))
+            return FALSE;
+
         for (guint k = 0; k < i; k++)
             twice |= strcmp(names[i], names[k]) == 0;
         if (!twice)
@@ -75,6 +73,16 @@ check_names(const MoseGuest *guest, const char *const *names, GError **error)
         return FALSE;
     }
     return TRUE;
+}
+
+/* What a fork would be refused for is found before anything is copied. */
+static gboolean
+check_description(const MoseGuest *guest, GError **error)
+{
+    g_autoptr(MoseSpec) spec =
+        mose_spec_fork(guest->spec, guest->name, guest->dir, error);
+
+    return spec && (guest->fork_of || mose_move_has_no_overlays(guest, error));
 }
 
 /* Each may write so much more than it shares with the guest. */
@@ -87,7 +95,8 @@ check_room(const Making *making, guint n, GError **error)
 
     /* None writes more than all of it. */
     each = MIN(each, making->source.guest->spec->ram_size) + MOSE_FORK_COST;
-    wanted = n * each;
+    /* The guest itself writes apart from now on, too. */
+    wanted = n * each + (options->same_moment ? 0 : each - MIN(each, MOSE_FORK_COST));
     if (options->overcommit || wanted <= left)
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_RESOURCES,
@@ -161,7 +170,7 @@ begin_all(Making *making, GError **error)
 static int
 open_state(const MoseGuest *guest, int flags, GError **error)
 {
-    g_autofree char *path = g_build_filename(guest->dir, STATE_FILE, NULL);
+    g_autofree char *path = mose_guest_fork_state(guest);
     int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
@@ -233,9 +242,9 @@ make(Making *making, const char *const *names, MoseForkReport *ret, GError **err
 
     if (!prepare_all(making, names, error))
         return FALSE;
-    making->keeper = mose_keeper_start(making->source.guest, names,
-                                       making->source.options->owner, error);
-    if (!making->keeper || !begin_all(making, error))
+    if (!mose_keeper_start(making->source.guest, names, making->source.options->owner,
+                           error) ||
+        !begin_all(making, error))
         return FALSE;
     making->source.state_fd = open_state(
         making->source.guest, again ? O_RDONLY : O_RDWR | O_CREAT | O_TRUNC, error);
@@ -271,7 +280,7 @@ make_freezable(Making *making, const MoseFrozen *state, MoseForkReport *ret,
                                     .interrupt_fd = options->interrupt_fd };
 
     if (state->frozen)
-        return mose_fork_thaw(making->source.guest, options->interrupt_fd, NULL,
+        return mose_fork_thaw(making->source.guest, options->interrupt_fd, NULL, NULL,
                               error) &&
                look_again(making, error);
     return state->shared ||
@@ -297,19 +306,29 @@ mose_fork(MoseGuest *guest, const char *const *names, const MoseForkOptions *opt
         !mose_frozen_look(making.source.process, FALSE, &state, error) ||
         !check_names(guest, names, error) ||
         !check_guest(&making, state.frozen, error) ||
+        (!state.frozen && !check_description(guest, error)) ||
         !check_room(&making, g_strv_length((char **)names), error))
         return FALSE;
     if (!options->same_moment && !make_freezable(&making, &state, ret, error))
         return FALSE;
     if (make(&making, names, ret, &cause)) {
+        g_autofree char *all = g_strjoinv(" ", (char **)names);
+
         mose_guest_note(
             guest, "fork",
-            mose_json_object("reason", "s", *names, "us", "i", ret->total_us, NULL));
-        return mose_guest_save(guest, error);
+            mose_json_object("reason", "s", all, "us", "i", ret->total_us, NULL));
+        /* They run, whether that is written down or not. */
+        mose_guest_save(guest, NULL);
+        return TRUE;
     }
     undo_all(&making);
     g_clear_pointer(&making.forks, g_ptr_array_unref);
-    if (!mose_fork_thaw(guest, 0, NULL, &left))
+    if (!options->same_moment && !ret->freeze.rules) {
+        g_autofree char *kept = mose_guest_fork_state(guest);
+
+        unlink(kept);
+    }
+    if (!mose_fork_thaw(guest, 0, NULL, NULL, &left))
         g_prefix_error(&cause, "(and the guest's memory is still frozen: %s) ",
                        left->message);
     g_propagate_error(error, g_steal_pointer(&cause));

@@ -73,8 +73,13 @@ gboolean mose_fork_is_left(const MoseGuest *guest);
  * nothing of that is to be done (mose_fork_is_left). *@ret (may be NULL) has .rules
  * where it was done.
  */
-gboolean mose_fork_thaw(MoseGuest *guest, int interrupt_fd, MoseSwitchReport *ret,
-                        GError **error);
+gboolean mose_fork_thaw(MoseGuest *guest, int interrupt_fd,
+                        void (*progress)(const MoseSwitchProgress *, gpointer),
+                        MoseSwitchReport *ret, GError **error);
+
+/* For a guest of that kind that is to end: what its overlays hold goes into the images.
+ */
+gboolean mose_fork_settle_disks(MoseGuest *guest, GError **error);
 
 /* End the forks of @name whose owner has ended, and thaw it if it has none then. What
  * another command holds is left to that, or to the next call. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fork/fork.h"
@@ -21,10 +20,6 @@
 /* Who holds a guest's lock lets go of it soon. */
 #define TRIES 20
 #define TRY_MS 500
-
-struct MoseKeeper {
-    pid_t pid;
-};
 
 typedef struct {
     char *guest;
@@ -80,7 +75,7 @@ wait_for_end(const Keep *keep, int fd)
 
         if (n > 0)
             return TRUE;
-        if (n == 0 && !has_some(keep))
+        if (n == 0 && !has_some(keep) && !is_left(keep))
             return FALSE;
     }
 }
@@ -96,43 +91,30 @@ keeper_main(const Keep *keep, pid_t of, int command, int owner)
     /* While it works it has the locks; whatever it leaves is ours. */
     if (wait_for_end(keep, command))
         tidy(keep, FALSE);
-    if (keep->owned && has_some(keep) && wait_for_end(keep, owner))
+    if (keep->owned && wait_for_end(keep, owner))
         tidy(keep, TRUE);
     _exit(0);
 }
 
-MoseKeeper *
+gboolean
 mose_keeper_start(const MoseGuest *guest, const char *const *names, pid_t owner,
                   GError **error)
 {
     const Keep keep = { guest->name, (char **)names, owner > 0 };
     g_auto(MoseFd) command = pidfd_open(getpid(), 0);
     g_auto(MoseFd) owner_fd = owner > 0 ? pidfd_open(owner, 0) : MOSE_FD_NONE;
-    MoseKeeper *keeper;
     pid_t pid;
 
     if (command < 0 || (owner > 0 && owner_fd < 0)) {
         mose_error_set_errno(error, errno, "cannot watch process %d",
                              (int)(command < 0 ? getpid() : owner));
-        return NULL;
+        return FALSE;
     }
     pid = fork();
-    if (pid < 0) {
-        mose_error_set_errno(error, errno, "cannot start the forks' keeper");
-        return NULL;
-    }
     if (pid == 0)
         keeper_main(&keep, guest->pid, command, owner_fd);
-    keeper = g_new0(MoseKeeper, 1);
-    keeper->pid = pid;
-    return keeper;
-}
-
-void
-mose_keeper_free(MoseKeeper *keeper)
-{
-    if (!keeper)
-        return;
-    waitpid(keeper->pid, NULL, WNOHANG);
-    g_free(keeper);
+    if (pid > 0)
+        return TRUE;
+    mose_error_set_errno(error, errno, "cannot start the forks' keeper");
+    return FALSE;
 }

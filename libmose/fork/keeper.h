@@ -8,15 +8,10 @@
 
 #include "guest/guest.h"
 
-typedef struct MoseKeeper MoseKeeper;
-
 /*
  * Start it for this process, which has one thread, and the forks @names of @guest that
  * it is about to make, which end with process @owner (0: not by themselves). It goes by
- * itself when nothing is left to keep.
+ * itself when nothing is left to keep; who goes on for long has a zombie of it then.
  */
-MoseKeeper *mose_keeper_start(const MoseGuest *guest, const char *const *names,
-                              pid_t owner, GError **error);
-
-/* Forget it; it goes on. */
-void mose_keeper_free(MoseKeeper *keeper);
+gboolean mose_keeper_start(const MoseGuest *guest, const char *const *names,
+                           pid_t owner, GError **error);

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "guest/writes.h"
+#include "net/private-tap.h"
+#include "qemu/migration.h"
 #include "qemu/ram.h"
 #include "stream/relay.h"
 #include "stream/rules/rule.h"
@@ -49,21 +51,15 @@ read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
     const Loading *loading = data;
 
-    if (!mose_ram_read(loading->load->ram, address, to, len))
-        return FALSE;
-    mose_writes_show(loading->writes, address, to, len);
-    return TRUE;
+    return mose_writes_peek(loading->writes, loading->load->ram, address, to, len);
 }
 
 static gboolean
 write_memory(gpointer data, guint64 address, const void *from, gsize len)
 {
     Loading *loading = data;
-    g_autofree guint8 *before = g_malloc(len);
 
-    return read_memory(loading, address, before, len) &&
-           (memcmp(before, from, len) == 0 ||
-            mose_writes_add(loading->writes, address, before, from, len));
+    return mose_writes_plan(loading->writes, loading->load->ram, address, from, len);
 }
 
 /* On the relay's thread. */
@@ -83,20 +79,6 @@ rewrite(MoseDoc *doc, gpointer data, GError **error)
 }
 
 /* --- the move --- */
-
-static gboolean
-set_capabilities(MoseQmp *qmp, GError **error)
-{
-    static const char *const on[] = { "events", "x-ignore-shared", "return-path",
-                                      "late-block-activate" };
-    JsonArray *list = json_array_new();
-
-    for (gsize i = 0; i < G_N_ELEMENTS(on); i++)
-        json_array_add_object_element(
-            list, mose_json_object("capability", "s", on[i], "state", "b", TRUE, NULL));
-    return mose_qmp_run(qmp, "migrate-set-capabilities",
-                        mose_json_object("capabilities", "a", list, NULL), error);
-}
 
 /* The file has no other end: what would go back there goes nowhere. */
 static gboolean
@@ -142,15 +124,6 @@ connect_relay(Loading *loading, GError **error)
     return relay;
 }
 
-static gboolean
-has_ended(const MoseQmpEvent *event, gpointer data)
-{
-    const char *status = mose_json_string(event->data, "status", "");
-
-    return strcmp(event->name, "MIGRATION") == 0 &&
-           (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0);
-}
-
 /* Whoever fails first makes the others fail. */
 static gboolean
 explain(const Loading *loading, MoseRelay *relay, GError **error)
@@ -180,9 +153,9 @@ wait_loaded(const Loading *loading, MoseRelay *relay, GError **error)
     g_autoptr(GError) cause = NULL;
     MoseQmpEvent event;
 
-    if (mose_qmp_wait(loading->load->launch->qmp, has_ended, NULL, LOAD_MS,
-                      mose_relay_failure_fd(relay), &event, &cause) &&
-        strcmp(mose_json_string(event.data, "status", ""), "completed") == 0)
+    if (mose_qmp_wait(loading->load->launch->qmp, mose_migration_has_ended, NULL,
+                      LOAD_MS, mose_relay_failure_fd(relay), &event, &cause) &&
+        mose_migration_is_completed(&event))
         return TRUE;
     if (!cause)
         g_set_error(&cause, MOSE_ERROR, MOSE_ERROR_FAILED,
@@ -192,10 +165,22 @@ wait_loaded(const Loading *loading, MoseRelay *relay, GError **error)
     return FALSE;
 }
 
+int
+mose_fork_open_tap(const MoseTap *tap, gconstpointer data, GError **error)
+{
+    return mose_private_tap_alone(tap->ifname, tap->vnet_hdr, error);
+}
+
 MoseRam *
 mose_fork_load_prepare(MoseLaunch *launch, GError **error)
 {
-    return set_capabilities(launch->qmp, error)
+    static const MoseCapability capabilities[] = { { "events", TRUE },
+                                                   { "x-ignore-shared", TRUE },
+                                                   { "return-path", TRUE },
+                                                   { "late-block-activate", TRUE } };
+
+    return mose_migration_set(launch->qmp, capabilities, G_N_ELEMENTS(capabilities),
+                              error)
                ? mose_ram_of(launch->process, launch->qmp, error)
                : NULL;
 }

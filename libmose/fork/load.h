@@ -15,6 +15,9 @@ typedef struct {
     const char *without_rule; /* as in MoseSwitchOptions */
 } MoseForkLoad;
 
+/* A tap for a fork, where nobody else is: for MoseLaunchFor. */
+int mose_fork_open_tap(const MoseTap *tap, gconstpointer data, GError **error);
+
 /* What can be done before the state is there: the fork's memory, the caller's. */
 MoseRam *mose_fork_load_prepare(MoseLaunch *launch, GError **error);
 

@@ -9,7 +9,6 @@
 
 #include "fork/load.h"
 #include "guest/disks.h"
-#include "net/private-tap.h"
 #include "qemu/frozen.h"
 #include "qemu/spec-fork.h"
 #include "util/error.h"
@@ -43,12 +42,6 @@ mose_newborn_undo(MoseNewborn *newborn)
 }
 
 /* --- its process --- */
-
-static int
-open_tap(const MoseTap *tap, gconstpointer data, GError **error)
-{
-    return mose_private_tap_alone(tap->ifname, tap->vnet_hdr, error);
-}
 
 static gboolean
 prepare(MoseNewborn *newborn, const MoseForkSource *source, GError **error)
@@ -111,7 +104,7 @@ mose_newborn_begin(MoseNewborn *newborn, const MoseForkSource *source, int ram_f
                                  .frozen = TRUE,
                                  .like = source->process,
                                  .incoming = TRUE,
-                                 .open_tap = open_tap };
+                                 .open_tap = mose_fork_open_tap };
 
     newborn->launch = mose_launch_begin(newborn->guest, &what, error);
     if (newborn->launch)
@@ -174,7 +167,10 @@ is_apart(const MoseNewborn *newborn, GError **error)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
                     "%s does not load %s (LD_PRELOAD), which keeps forks apart",
                     newborn->guest->spec->qemu, MOSE_FROZEN_NAME);
-    return state.frozen;
+    if (state.frozen && state.locked)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "QEMU locks its memory, which cannot be shared then");
+    return state.frozen && !state.locked;
 }
 
 /* @error is this fork's; with what its QEMU has said, if it has ended. */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "fork/archive.h"
 #include "switch/switch.h"
 
 /* Where such files are, in the description that is stored: they go to another place
@@ -13,7 +14,6 @@
 
 typedef struct {
     const char *file; /* the archive, absolute */
-    int level;        /* export: of zstd; 0: MOSE_EXPORT_LEVEL */
     const char *dir;  /* import: where the guest's files go, absolute; NULL: FILE's */
     gboolean paused;  /* import: it does not run yet */
     gboolean overcommit;
@@ -32,12 +32,14 @@ typedef struct {
 } MoseTransferReport;
 
 /*
- * Write @fork (locked, recovered) to options->file. It stands still meanwhile, and goes
- * on then, if it did before; nothing of it changes. Disks need room for a copy, one at
- * a time, beside the file. INVALID (the file is there), RESOURCES, INTERRUPTED.
+ * Write @fork (locked, recovered) to @writer, and finish that. It stands still
+ * meanwhile, and goes on then, if it did before; nothing of it changes. Disks need room
+ * for a copy, one at a time, beside the file. UNSUPPORTED (a disk that cannot be
+ * stored), RESOURCES, INTERRUPTED.
  */
-gboolean mose_fork_export(MoseGuest *fork, const MoseTransfer *how,
-                          MoseTransferReport *ret, GError **error);
+gboolean mose_fork_export(MoseGuest *fork, MoseArchiveWriter *writer,
+                          const MoseTransfer *how, MoseTransferReport *ret,
+                          GError **error);
 
 /*
  * Make guest @name of the archive: an emulator as isolated as the fork was, whose disks

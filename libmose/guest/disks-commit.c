@@ -8,11 +8,11 @@
  * Jobs stay, concluded, until they are dismissed: so nothing depends on an event that
  * somebody else has seen.
  */
-#include <poll.h>
 #include <string.h>
 
 #include "guest/disks.h"
 #include "util/error.h"
+#include "util/fd.h"
 #include "util/json.h"
 
 /* Jobs tell of their states by events, of their progress only when asked. */
@@ -88,9 +88,7 @@ is_job_event(const MoseQmpEvent *event, gpointer data)
 static gboolean
 is_interrupted(int interrupt_fd, GError **error)
 {
-    struct pollfd fd = { interrupt_fd, POLLIN, 0 };
-
-    if (interrupt_fd <= 0 || poll(&fd, 1, 0) != 1)
+    if (!mose_fd_is_readable(interrupt_fd))
         return FALSE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
                 "interrupted; the guest stays in the emulator, on its overlays");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "guest/guest-dir.h"
+#include "qemu/img.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
@@ -132,28 +133,13 @@ static gboolean
 format_qcow2(const MoseOverlay *overlay, GError **error)
 {
     g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, overlay->size);
-    const char *argv[] = {
-        "qemu-img", "create",      "-q",           "-f", "qcow2",
-        "-u",       "-b",          overlay->image, "-F", overlay->format,
-        "--",       overlay->file, size,           NULL
-    };
-    g_autofree char *said = NULL;
-    g_autoptr(GError) cause = NULL;
-    int status = 0;
+    const char *words[] = { "create",      "-q",           "-f", "qcow2",         "-u",
+                            "-b",          overlay->image, "-F", overlay->format, "--",
+                            overlay->file, size,           NULL };
 
-    if (!g_spawn_sync(NULL, (char **)argv, NULL,
-                      G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
-                      NULL, &said, &status, &cause)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
-                    "qemu-img makes overlays, and cannot be run (%s); Debian has it in "
-                    "qemu-utils",
-                    cause->message);
-        return FALSE;
-    }
-    if (status == 0)
+    if (mose_qemu_img(words, error))
         return TRUE;
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED, "cannot make overlay %s: %s",
-                overlay->file, g_strstrip(said));
+    g_prefix_error(error, "cannot make overlay %s: ", overlay->file);
     return FALSE;
 }
 

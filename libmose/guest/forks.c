@@ -4,6 +4,12 @@
 
 #include "util/error.h"
 
+char *
+mose_guest_fork_state(const MoseGuest *guest)
+{
+    return g_build_filename(guest->dir, "fork-state", NULL);
+}
+
 char **
 mose_guest_forks(const char *name, GError **error)
 {
@@ -13,9 +19,19 @@ mose_guest_forks(const char *name, GError **error)
     if (!names)
         return NULL;
     for (char **other = names; *other; other++) {
-        g_autoptr(MoseGuest) guest = mose_guest_open(*other, MOSE_GUEST_LOOK, NULL);
+        g_autoptr(GError) cause = NULL;
+        g_autoptr(MoseGuest) guest = mose_guest_open(*other, MOSE_GUEST_LOOK, &cause);
 
-        if (guest && g_strcmp0(guest->fork_of, name) == 0)
+        /* One that was ended meanwhile, or has only begun. */
+        if (g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_NOT_FOUND))
+            continue;
+        if (!guest) {
+            g_propagate_prefixed_error(
+                error, g_steal_pointer(&cause),
+                "whether %s is a fork of %s cannot be read: ", *other, name);
+            return NULL;
+        }
+        if (g_strcmp0(guest->fork_of, name) == 0)
             g_strv_builder_add(forks, *other);
     }
     return g_strv_builder_end(forks);

@@ -9,8 +9,13 @@
 
 #include "guest/guest.h"
 
+/* The file of the devices' state that @guest's forks are made of. Free with g_free().
+ */
+char *mose_guest_fork_state(const MoseGuest *guest);
+
 /* Names of the forks of guest @name, sorted; also of those that have ended and not been
- * discarded. NULL with @error. Free with g_strfreev(). */
+ * discarded. NULL with @error, also where one cannot be read: who does not know of a
+ * fork shall not write under it. Free with g_strfreev(). */
 char **mose_guest_forks(const char *name, GError **error);
 
 /*
@@ -21,6 +26,6 @@ char **mose_guest_forks(const char *name, GError **error);
 gboolean mose_guest_may_move(const MoseGuest *guest, gboolean freeze, GError **error);
 
 /* Whether its devices and its process may change: BUSY while it has forks, INVALID for
- * a fork. @what names the change: "plugged into", "unplugged from", "stopped". */
+ * a fork. @what names the change: "stopped", "given other devices". */
 gboolean mose_guest_may_change(const MoseGuest *guest, const char *what,
                                GError **error);

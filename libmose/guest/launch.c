@@ -126,7 +126,7 @@ wait_greeting(const MoseLaunch *launch, int monitor, int interrupt_fd, GError **
                     "its monitor did not answer within %d s", START_TIMEOUT_MS / 1000);
     else if (fds[2].revents)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
-                    "interrupted; the guest stays where it is");
+                    "interrupted while QEMU was starting");
     else if (!fds[0].revents)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_CLOSED, "it has ended");
     return n > 0 && !fds[2].revents && fds[0].revents;

@@ -3,7 +3,6 @@
 #include "guest/plug.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -370,9 +369,7 @@ remove_all(MoseQmp *qmp, const GPtrArray *going, int timeout_ms, int interrupt_f
 static void
 explain_interrupt(int interrupt_fd, GError **error)
 {
-    struct pollfd fd = { interrupt_fd, POLLIN, 0 };
-
-    if (interrupt_fd <= 0 || poll(&fd, 1, 0) != 1)
+    if (!mose_fd_is_readable(interrupt_fd))
         return;
     g_clear_error(error);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,

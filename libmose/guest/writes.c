@@ -97,6 +97,27 @@ mose_writes_show(const MoseWrites *writes, guint64 address, void *bytes, gsize l
 }
 
 gboolean
+mose_writes_peek(const MoseWrites *writes, const MoseRam *ram, guint64 address,
+                 void *to, gsize len)
+{
+    if (!mose_ram_read(ram, address, to, len))
+        return FALSE;
+    mose_writes_show(writes, address, to, len);
+    return TRUE;
+}
+
+gboolean
+mose_writes_plan(MoseWrites *writes, const MoseRam *ram, guint64 address,
+                 const void *from, gsize len)
+{
+    g_autofree guint8 *before = g_malloc(len);
+
+    return mose_writes_peek(writes, ram, address, before, len) &&
+           (memcmp(before, from, len) == 0 ||
+            mose_writes_add(writes, address, before, from, len));
+}
+
+gboolean
 mose_writes_do(const MoseWrites *writes, MoseRam *ram, GError **error)
 {
     for (guint i = 0; i < writes->list->len; i++) {

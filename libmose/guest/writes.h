@@ -35,6 +35,13 @@ gboolean mose_writes_add(MoseWrites *writes, guint64 address, const void *before
 void mose_writes_show(const MoseWrites *writes, guint64 address, void *bytes,
                       gsize len);
 
+/* Read @ram with what is planned there; plan to put @len bytes of @from there, where
+ * that is not what is there. FALSE where that is not all RAM, and beyond the bounds. */
+gboolean mose_writes_peek(const MoseWrites *writes, const MoseRam *ram, guint64 address,
+                          void *to, gsize len);
+gboolean mose_writes_plan(MoseWrites *writes, const MoseRam *ram, guint64 address,
+                          const void *from, gsize len);
+
 /* Do them, in the order in which they were planned; take them back, in the other. */
 gboolean mose_writes_do(const MoseWrites *writes, MoseRam *ram, GError **error);
 gboolean mose_writes_undo(const MoseWrites *writes, MoseRam *ram, GError **error);

@@ -10,6 +10,7 @@
 #include "util/fd.h"
 
 #define READ_PIECE ((guint64)65536)
+#define MEMORY "the guest's memory"
 
 /* Pages of its own. */
 typedef struct {
@@ -46,7 +47,8 @@ static guint64
 next_written(const Reading *reading, guint64 at)
 {
     off_t found = lseek(reading->file, (off_t)at, SEEK_DATA);
-    guint64 data = found < 0 ? reading->size : (guint64)found;
+    /* No more of it, or nobody knows: then all of it is read. */
+    guint64 data = found >= 0 ? (guint64)found : errno == ENXIO ? reading->size : at;
 
     if (reading->first < reading->runs->len)
         data = MIN(data,
@@ -55,20 +57,11 @@ next_written(const Reading *reading, guint64 at)
                                  : MAX(at, data / READ_PIECE * READ_PIECE);
 }
 
-static gboolean
-read_whole(int fd, guint8 *to, guint64 len, guint64 at, GError **error)
-{
-    if (pread(fd, to, len, (off_t)at) == (ssize_t)len)
-        return TRUE;
-    mose_error_set_errno(error, errno ? errno : EIO, "cannot read the guest's memory");
-    return FALSE;
-}
-
 /* The file's bytes, and over them those of its own. */
 static gboolean
 read_piece(Reading *reading, guint64 at, guint64 len, GError **error)
 {
-    if (!read_whole(reading->file, reading->piece, len, at, error))
+    if (!mose_fd_pread_all(reading->file, reading->piece, len, at, MEMORY, error))
         return FALSE;
     for (guint i = reading->first; i < reading->runs->len; i++) {
         const Run *run = &g_array_index(reading->runs, Run, i);
@@ -78,8 +71,9 @@ read_piece(Reading *reading, guint64 at, guint64 len, GError **error)
         if (run->offset >= at + len)
             break;
         if (begin < end &&
-            !read_whole(reading->memory, reading->piece + (begin - at), end - begin,
-                        run->address + (begin - run->offset), error))
+            !mose_fd_pread_all(reading->memory, reading->piece + (begin - at),
+                               end - begin, run->address + (begin - run->offset),
+                               MEMORY, error))
             return FALSE;
     }
     while (reading->first < reading->runs->len) {

@@ -3,6 +3,7 @@
 #include "qemu/frozen.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "qemu/frozen-pages.h"
@@ -25,7 +26,7 @@ mose_frozen_module(GError **error)
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
         if (places[i] && access(places[i], R_OK) == 0)
             return g_strdup(places[i]);
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
                 "%s is missing, which keeps a guest's memory apart from its forks'; "
                 "install MOSE whole, or name it in $MOSE_FROZEN_MODULE",
                 MOSE_FROZEN_PATH);
@@ -58,6 +59,29 @@ count_run(guint64 address, guint64 offset, guint64 len, gpointer data, GError **
     return TRUE;
 }
 
+/* /proc/PID/status, "VmLck:  123 kB". */
+static gboolean
+has_locked_memory(const MoseProcess *process)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)process->pid);
+    g_autofree char *text = NULL;
+    const char *at;
+
+    return g_file_get_contents(path, &text, NULL, NULL) &&
+           (at = strstr(text, "\nVmLck:")) &&
+           g_ascii_strtoull(at + strlen("\nVmLck:"), NULL, 10) > 0;
+}
+
+gboolean
+mose_frozen_may_read(const MoseProcess *process, GError **error)
+{
+    g_auto(MoseFd) memory = mose_frozen_open(process, "mem", error);
+
+    g_prefix_error(error, "this host forbids to read a QEMU's memory "
+                          "(kernel.yama.ptrace_scope), which forks need: ");
+    return memory >= 0;
+}
+
 gboolean
 mose_frozen_look(const MoseProcess *process, gboolean count, MoseFrozen *ret,
                  GError **error)
@@ -65,7 +89,8 @@ mose_frozen_look(const MoseProcess *process, gboolean count, MoseFrozen *ret,
     g_autoptr(GArray) mappings = NULL;
     struct stat st;
 
-    *ret = (MoseFrozen){ .shared = mose_frozen_stat(process, &st) };
+    *ret = (MoseFrozen){ .shared = mose_frozen_stat(process, &st),
+                         .locked = has_locked_memory(process) };
     if (!ret->shared)
         return TRUE;
     mappings = mose_frozen_mappings(process, &st, error);

@@ -11,7 +11,7 @@
 #define MOSE_FROZEN_NAME "mose-frozen.so"
 
 /*
- * The module to load into a QEMU that shall map the memory privately. NOT_FOUND where
+ * The module to load into a QEMU that shall map the memory privately. UNSUPPORTED where
  * it is not installed. $MOSE_FROZEN_MODULE names another one; else it is beside the
  * library this program was built from, or where it is installed. Free with g_free().
  */
@@ -21,6 +21,8 @@ char *mose_frozen_module(GError **error);
 typedef struct {
     gboolean shared;   /* it is a memfd of MOSE's (ram.h), not QEMU's own; and if so: */
     gboolean frozen;   /* mapped privately */
+    gboolean locked;   /* all of the process's memory is (mlockall): what was mapped
+                          privately has been copied at some moment, page by page */
     guint64 own_bytes; /* that its guest has written over it */
 } MoseFrozen;
 
@@ -31,6 +33,10 @@ typedef struct {
  */
 gboolean mose_frozen_look(const MoseProcess *process, gboolean count, MoseFrozen *ret,
                           GError **error);
+
+/* Whether we may read what @process has pages of its own for, as the merge has to:
+ * FAILED, with what forbids it. */
+gboolean mose_frozen_may_read(const MoseProcess *process, GError **error);
 
 /*
  * All of the memory as @process, whose guest stands still, sees it, in pieces of up to

@@ -21,6 +21,9 @@ static const struct {
     { "virtio-9p", "it would write the host's files" },
     { "usb-host", "a device of the host's that was passed through has one owner" },
     { "usb-redir", "its other half is another process" },
+    { "usb-mtp", "it would write the host's files" },
+    { "u2f-", "it uses the host's keys" },
+    { "ipmi-bmc-extern", "its other half is another process" },
     { "ivshmem", "its memory is shared with another process" },
     { "scsi-block", "it sends commands of the fork's to a device of the host's" },
     { "scsi-generic", "it sends commands of the fork's to a device of the host's" },
@@ -120,6 +123,8 @@ restrict_user(GPtrArray *parts)
 
     for (gsize i = 0; i < G_N_ELEMENTS(drop); i++)
         mose_optstr_drop(parts, drop[i]);
+    /* QEMU takes the last of several. */
+    mose_optstr_drop(parts, "restrict");
     mose_optstr_set(parts, "restrict", "on");
 }
 
@@ -177,6 +182,29 @@ fork_shared_dir(MoseSpec *fork, const MoseOption *option, const char *dir,
 }
 
 static gboolean
+fork_audio(MoseSpec *fork, const MoseOption *option, const char *dir, GError **error)
+{
+    return refuse(option->name, option->value,
+                  "it would use the host's sound; -audiodev and -device can be forked",
+                  error);
+}
+
+/* Locking makes the kernel copy all of the memory at once, at a moment that is none
+ * (Linux mm/gup.c:populate_vma_page_range). */
+static gboolean
+fork_overcommit(MoseSpec *fork, const MoseOption *option, const char *dir,
+                GError **error)
+{
+    g_autofree char *lock = mose_option_get(option, "mem-lock");
+
+    if (lock && strcmp(lock, "off") != 0)
+        return refuse(option->name, option->value,
+                      "memory that is locked cannot be shared", error);
+    mose_spec_add_option(fork, option->name, option->value);
+    return TRUE;
+}
+
+static gboolean
 fork_tpm(MoseSpec *fork, const MoseOption *option, const char *dir, GError **error)
 {
     return refuse(option->name, option->value, "its state is in another process",
@@ -194,6 +222,7 @@ mose_spec_fork(const MoseSpec *guest, const char *name, const char *dir, GError 
         { "-audiodev", fork_audiodev }, { "-device", fork_checked },
         { "-object", fork_checked },    { "-fsdev", fork_shared_dir },
         { "-virtfs", fork_shared_dir }, { "-tpmdev", fork_tpm },
+        { "-audio", fork_audio },       { "-overcommit", fork_overcommit },
     };
     g_autoptr(JsonObject) object = mose_spec_to_json(guest);
     g_autoptr(MoseSpec) fork = mose_spec_from_json(object, error);

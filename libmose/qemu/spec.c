@@ -123,3 +123,22 @@ mose_spec_from_json(JsonObject *object, GError **error)
     }
     return g_steal_pointer(&spec);
 }
+
+gboolean
+mose_spec_find_qemu(MoseSpec *spec, GError **error)
+{
+    g_autofree char *name = g_path_get_basename(spec->qemu);
+    char *found;
+
+    if (g_file_test(spec->qemu, G_FILE_TEST_IS_EXECUTABLE))
+        return TRUE;
+    found = g_find_program_in_path(name);
+    if (!found) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "there is no %s here; install QEMU 10.0 or later", name);
+        return FALSE;
+    }
+    g_free(spec->qemu);
+    spec->qemu = found;
+    return TRUE;
+}

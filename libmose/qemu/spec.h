@@ -48,6 +48,9 @@ MoseSpec *mose_spec_parse(const char *const *argv, GError **error);
  */
 MoseSpec *mose_spec_parse_plug(const char *const *argv, GError **error);
 
+/* The QEMU of the description, or the one of that name here (PATH). NOT_FOUND. */
+gboolean mose_spec_find_qemu(MoseSpec *spec, GError **error);
+
 MoseSpec *mose_spec_new(void);
 void mose_spec_free(MoseSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseSpec, mose_spec_free)

@@ -204,7 +204,7 @@ mose_image_locks_see(const char *path, GError **error)
 }
 
 gboolean
-mose_image_locks_check(const MoseProcess *source, GError **error)
+mose_image_locks_check(const MoseProcess *source, gboolean overlaid, GError **error)
 {
     g_autoptr(GPtrArray) own = own_locks(source);
     g_autoptr(GPtrArray) all = NULL;
@@ -215,13 +215,21 @@ mose_image_locks_check(const MoseProcess *source, GError **error)
         return TRUE;
     all = all_locks(own);
     for (guint i = 0; i < own->len; i++) {
-        if (!is_in_the_way(own->pdata[i], all->pdata[i]))
+        const Image *ours = own->pdata[i], *everybodys = all->pdata[i];
+
+        if (is_in_the_way(ours, everybodys))
+            g_set_error(
+                error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+                "another process has locked %s, and neither side could open it after "
+                "the move; end that process (`lslocks` shows it, or `fuser`)",
+                ours->path);
+        else if (overlaid && everybodys->perm[WRITE] > ours->perm[WRITE])
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_REFUSED,
+                        "another process writes %s as well (share-rw=on): under an "
+                        "overlay the two would have different disks",
+                        ours->path);
+        else
             continue;
-        g_set_error(
-            error, MOSE_ERROR, MOSE_ERROR_REFUSED,
-            "another process has locked %s, and neither side could open it after "
-            "the move; end that process (`lslocks` shows it, or `fuser`)",
-            ((const Image *)own->pdata[i])->path);
         return FALSE;
     }
     return TRUE;

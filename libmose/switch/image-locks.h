@@ -23,5 +23,7 @@ GPtrArray *mose_image_locks_written(const MoseProcess *source);
 gboolean mose_image_locks_see(const char *path, GError **error);
 
 /* REFUSED, naming the image, where another holds a lock that does not go with those of
- * @source. What the kernel does not tell is no reason. */
-gboolean mose_image_locks_check(const MoseProcess *source, GError **error);
+ * @source; or, where the images are to be @overlaid, where another writes one of them,
+ * too. What the kernel does not tell is no reason. */
+gboolean mose_image_locks_check(const MoseProcess *source, gboolean overlaid,
+                                GError **error);

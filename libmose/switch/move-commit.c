@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The end of a switch: the guest is given over, or goes back. See move.h. */
 #include <string.h>
+#include <unistd.h>
 
+#include "guest/forks.h"
 #include "switch/guardian.h"
 #include "switch/move.h"
 #include "switch/resume.h"
@@ -267,6 +269,16 @@ is_cut_off(const MoseMove *move, const GError *error)
            !mose_process_wait(move->destination->process, LAST_WORDS_MS);
 }
 
+/* What its forks were made of, once they have gone. */
+static void
+forget_state(const MoseMove *move)
+{
+    g_autofree char *state = mose_guest_fork_state(move->guest);
+
+    if (!move->options->freeze)
+        unlink(state);
+}
+
 gboolean
 mose_move_settle(MoseMove *move, GError **error)
 {
@@ -295,6 +307,7 @@ mose_move_settle(MoseMove *move, GError **error)
      * there. */
     if (mose_guest_save(guest, first ? NULL : &first) && !cut_off) {
         mose_launch_forget_files(guest, old);
+        forget_state(move);
         mose_journal_end(guest->dir, first ? NULL : &first);
     }
     if (!first)

@@ -23,6 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "qemu/migration.h"
 #include "switch/move.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -43,10 +44,7 @@ by_name(const MoseMove *move)
 static gboolean
 set_capabilities(const MoseMove *move, MoseQmp *qmp, GError **error)
 {
-    const struct {
-        const char *name;
-        gboolean on;
-    } wanted[] = {
+    const MoseCapability wanted[] = {
         { "events", TRUE },
         { "x-ignore-shared", !move->copy },
         { "return-path", TRUE },
@@ -58,14 +56,8 @@ set_capabilities(const MoseMove *move, MoseQmp *qmp, GError **error)
         { "auto-converge", move->copy },
         { "mapped-ram", FALSE },
     };
-    JsonArray *list = json_array_new();
 
-    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
-        json_array_add_object_element(list, mose_json_object("capability", "s",
-                                                             wanted[i].name, "state",
-                                                             "b", wanted[i].on, NULL));
-    return mose_qmp_run(qmp, "migrate-set-capabilities",
-                        mose_json_object("capabilities", "a", list, NULL), error);
+    return mose_migration_set(qmp, wanted, G_N_ELEMENTS(wanted), error);
 }
 
 /* QEMU compresses what does not go through the link. */

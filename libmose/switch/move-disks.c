@@ -55,10 +55,9 @@ commit(MoseMove *move, GError **error)
 }
 
 /* Overlays of overlays would have to be put into their images in one go. */
-static gboolean
-has_no_overlays(const MoseMove *move, GError **error)
+gboolean
+mose_move_has_no_overlays(const MoseGuest *guest, GError **error)
 {
-    const MoseGuest *guest = move->guest;
     g_autoptr(GPtrArray) overlays = mose_disks_read(guest, guest->generation, error);
 
     if (overlays && overlays->len > 0)
@@ -78,9 +77,10 @@ mose_move_disks(MoseMove *move, GError **error)
     if ((options->side == MOSE_SIDE_VIRTUALIZER || move->frozen) && !options->freeze &&
         !commit(move, error))
         return FALSE;
-    if (options->disks != MOSE_DISKS_OVERLAY && !options->freeze)
+    if (!options->freeze && (options->disks != MOSE_DISKS_OVERLAY ||
+                             options->side == MOSE_SIDE_VIRTUALIZER))
         return TRUE;
-    if (options->freeze && !has_no_overlays(move, error))
+    if (options->freeze && !mose_move_has_no_overlays(move->guest, error))
         return FALSE;
     if (move->far)
         return mose_move_far_overlay(move, error);

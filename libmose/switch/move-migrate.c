@@ -2,6 +2,7 @@
 /* The move itself: the source migrates, and both sides are waited for. See move.h. */
 #include <string.h>
 
+#include "qemu/migration.h"
 #include "switch/move.h"
 #include "util/json.h"
 
@@ -16,27 +17,11 @@ mose_move_event_us(const MoseQmpEvent *event)
     return g_get_monotonic_time() - (lag >= 0 && lag <= MAX_LAG_US ? lag : 0);
 }
 
-static gboolean
-migration_ended(const MoseQmpEvent *event, gpointer data)
-{
-    const char *status = mose_json_string(event->data, "status", "");
-
-    return strcmp(event->name, "MIGRATION") == 0 &&
-           (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
-            strcmp(status, "cancelled") == 0);
-}
-
 /* The guest stands still, or never will. */
 static gboolean
 stopped_or_failed(const MoseQmpEvent *event, gpointer data)
 {
-    return strcmp(event->name, "STOP") == 0 || migration_ended(event, data);
-}
-
-static gboolean
-is_completed(const MoseQmpEvent *event)
-{
-    return strcmp(mose_json_string(event->data, "status", ""), "completed") == 0;
+    return strcmp(event->name, "STOP") == 0 || mose_migration_has_ended(event, data);
 }
 
 /* The time at which the guest stood still, for the rule of it. */
@@ -69,8 +54,8 @@ wait_for_source(MoseMove *move, GError **error)
 {
     MoseQmpEvent event;
 
-    return mose_move_await(move, migration_ended, &event, error) &&
-           is_completed(&event);
+    return mose_move_await(move, mose_migration_has_ended, &event, error) &&
+           mose_migration_is_completed(&event);
 }
 
 static gboolean
@@ -78,9 +63,9 @@ wait_for_destination(MoseMove *move, GError **error)
 {
     MoseQmpEvent event;
 
-    return mose_qmp_wait(move->destination->qmp, migration_ended, NULL,
+    return mose_qmp_wait(move->destination->qmp, mose_migration_has_ended, NULL,
                          MOSE_MOVE_STILL_TIMEOUT_MS, move->wake_fd, &event, error) &&
-           is_completed(&event);
+           mose_migration_is_completed(&event);
 }
 
 gboolean

@@ -105,21 +105,15 @@ read_memory(gpointer data, guint64 address, void *to, gsize len)
 {
     const MoseMove *move = data;
 
-    if (!mose_ram_read(move->ram, address, to, len))
-        return FALSE;
-    mose_writes_show(move->writes, address, to, len);
-    return TRUE;
+    return mose_writes_peek(move->writes, move->ram, address, to, len);
 }
 
 static gboolean
 write_memory(gpointer data, guint64 address, const void *from, gsize len)
 {
     MoseMove *move = data;
-    g_autofree guint8 *before = g_malloc(len);
 
-    return read_memory(move, address, before, len) &&
-           (memcmp(before, from, len) == 0 ||
-            mose_writes_add(move->writes, address, before, from, len));
+    return mose_writes_plan(move->writes, move->ram, address, from, len);
 }
 
 /*

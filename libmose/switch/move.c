@@ -3,7 +3,6 @@
  * move-migrate.c and move-commit.c. */
 #include "switch/move.h"
 
-#include <poll.h>
 #include <string.h>
 
 #include "qemu/frozen.h"
@@ -16,6 +15,8 @@
 
 /* Over TCP: one fills a processor on either side. */
 #define MOSE_TCP_CHANNELS 4
+/* What a guest is kept still for while it is merged: some 0.9 s (bench/fork). */
+#define MOSE_MERGE_MAX ((guint64)2 << 30)
 
 MoseMove *
 mose_move_new(MoseGuest *guest, const MoseSwitchOptions *options)
@@ -74,9 +75,7 @@ mose_move_free(MoseMove *move)
 gboolean
 mose_move_interrupted(const MoseMove *move, GError **error)
 {
-    struct pollfd fd = { move->options->interrupt_fd, POLLIN, 0 };
-
-    if (fd.fd <= 0 || poll(&fd, 1, 0) != 1)
+    if (!mose_fd_is_readable(move->options->interrupt_fd))
         return FALSE;
     g_clear_error(error);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INTERRUPTED,
@@ -142,9 +141,12 @@ choose_way(MoseMove *move, GError **error)
             "or say --tcp for more of them beside ssh");
         return FALSE;
     }
-    /* One that was shared for its forks' sake only is QEMU's own again. */
-    move->copy = options->way == MOSE_WAY_COPY || move->far || !move->shared ||
-                 (move->guest->spec->ram_private && !options->freeze);
+    /* One that was shared for its forks' sake only is QEMU's own again; much that was
+     * written over frozen memory would keep the guest still for too long. */
+    move->copy =
+        options->way == MOSE_WAY_COPY || move->far || !move->shared ||
+        (move->guest->spec->ram_private && !options->freeze) ||
+        (move->much_to_merge && mose_ram_has_room(move->guest->spec->ram_size, NULL));
     if (move->copy && options->freeze) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
                     "guest %s has private memory (--ram-private), which cannot be "
@@ -180,10 +182,11 @@ look_at_memory(MoseMove *move, GError **error)
 {
     MoseFrozen state;
 
-    if (!mose_frozen_look(move->source, FALSE, &state, error))
+    if (!mose_frozen_look(move->source, TRUE, &state, error))
         return FALSE;
     move->shared = state.shared;
     move->frozen = state.frozen;
+    move->much_to_merge = state.own_bytes > MOSE_MERGE_MAX;
     if (!state.frozen || !move->options->freeze)
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_BUSY,
@@ -269,7 +272,21 @@ is_as_wanted(const MoseMove *move, GError **error)
                     "%s does not load %s (LD_PRELOAD), so that its guest cannot be "
                     "forked",
                     move->guest->spec->qemu, MOSE_FROZEN_NAME);
-    return state.frozen;
+    if (state.frozen && state.locked)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "QEMU locks its memory, which cannot be frozen then");
+    return state.frozen && !state.locked &&
+           mose_frozen_may_read(move->destination->process, error);
+}
+
+/* Whether the destination is to work on overlays. */
+static gboolean
+is_overlaid(const MoseMove *move)
+{
+    const MoseSwitchOptions *options = move->options;
+
+    return options->freeze || (options->disks == MOSE_DISKS_OVERLAY &&
+                               options->side == MOSE_SIDE_EMULATOR);
 }
 
 /* What is asked of the source, while the destination starts: its memory, which the
@@ -279,7 +296,8 @@ look_at_source(MoseMove *move, GError **error)
 {
     move->ram = mose_ram_of(move->source, move->source_qmp, error);
     move->before = move->ram ? mose_facts_half(move->source_qmp, error) : NULL;
-    return move->before && mose_image_locks_check(move->source, error);
+    return move->before &&
+           mose_image_locks_check(move->source, is_overlaid(move), error);
 }
 
 static gboolean
@@ -288,6 +306,16 @@ meanwhile(const MoseMove *move, GError **error)
     const MoseSwitchOptions *options = move->options;
 
     return !options->meanwhile || options->meanwhile(options->data, error);
+}
+
+static gboolean
+wait_for_destination(MoseMove *move, GError **error)
+{
+    if (mose_launch_wait(move->guest, move->destination, move->options->interrupt_fd,
+                         error))
+        return TRUE;
+    mose_move_interrupted(move, error);
+    return FALSE;
 }
 
 gboolean
@@ -323,8 +351,7 @@ mose_move_launch(MoseMove *move, GError **error)
     }
     move->destination = mose_launch_begin(move->guest, &what, error);
     if (!move->destination || !look_at_source(move, error) || !meanwhile(move, error) ||
-        !mose_launch_wait(move->guest, move->destination, move->options->interrupt_fd,
-                          error))
+        !wait_for_destination(move, error))
         return FALSE;
     move->launched_us = g_get_monotonic_time();
     if (!is_as_wanted(move, error))

@@ -37,10 +37,11 @@ typedef struct {
     MoseSide from; /* where the guest was */
     MoseProcess *source;
     MoseQmp *source_qmp;
-    gboolean shared;      /* the source has the guest's memory in a memfd */
-    gboolean frozen;      /* the source maps the memory privately (qemu/frozen.h) */
-    guint64 merged_bytes; /* that it had written, and that are in the memory now */
-    gint64 merge_us;      /* to put them there */
+    gboolean shared;        /* the source has the guest's memory in a memfd */
+    gboolean frozen;        /* the source maps the memory privately (qemu/frozen.h) */
+    gboolean much_to_merge; /* more than can be done while the guest stands still */
+    guint64 merged_bytes;   /* that it had written, and that are in the memory now */
+    gint64 merge_us;        /* to put them there */
     int ram_fd;
     MoseRam *ram;
     gboolean was_running;    /* or slept, to be woken */
@@ -109,6 +110,8 @@ gboolean mose_move_check(MoseMove *move, GError **error);
 /* The emulator on overlays; on the way back, what they hold into the images while the
  * guest still runs there. */
 gboolean mose_move_disks(MoseMove *move, GError **error);
+/* Whether @guest can be frozen, by its disks: REFUSED where it works on overlays. */
+gboolean mose_move_has_no_overlays(const MoseGuest *guest, GError **error);
 /* What the rules do, on the relay's thread; @data is the move. */
 gboolean mose_move_rewrite(MoseDoc *doc, gpointer data, GError **error);
 /* Make the way from the one to the other. The guest still runs. */

@@ -29,9 +29,14 @@
 static gboolean
 unstart(MoseGuest *guest, const MoseJournalEntry *entry, GError **error)
 {
+    g_autoptr(GPtrArray) overlays = mose_disks_read(guest, entry->generation, NULL);
+
     if (!mose_end_generation(guest, entry->generation, error))
         return FALSE;
     mose_launch_forget_files(guest, entry->generation);
+    /* A fork's: nobody has written to them what anybody wants. */
+    if (overlays)
+        mose_disks_discard(overlays, NULL);
     if (mose_guest_remove(guest, error))
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "guest %s was never started: its `mose run` ended before",

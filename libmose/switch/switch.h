@@ -36,7 +36,8 @@ typedef enum {
 /* What a switch tells of itself while it is under way. */
 typedef struct {
     /* In this order: "prepare", "check", "disks" (only back from overlays), "move",
-     * "commit", "settle"; told again while a phase goes on. */
+     * "commit", "settle"; of forks (fork/) also "load", "export", "import"; told again
+     * while a phase goes on. */
     const char *phase;
     /* In "move" by copy, and the second two in "disks"; 0 else. */
     guint64 sent, left, total; /* bytes (of memory): sent so far (more than once where

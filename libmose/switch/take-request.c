@@ -11,26 +11,6 @@
 #include "util/error.h"
 #include "util/json.h"
 
-/* The QEMU of the description, or the one of that name here. */
-static gboolean
-find_qemu(MoseSpec *spec, GError **error)
-{
-    g_autofree char *name = g_path_get_basename(spec->qemu);
-    char *found;
-
-    if (g_file_test(spec->qemu, G_FILE_TEST_IS_EXECUTABLE))
-        return TRUE;
-    found = g_find_program_in_path(name);
-    if (!found) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                    "there is no %s here; install QEMU 10.0 or later", name);
-        return FALSE;
-    }
-    g_free(spec->qemu);
-    spec->qemu = found;
-    return TRUE;
-}
-
 /* What can be said without starting anything. */
 static gboolean
 check_spec(MoseSpec *spec, MoseSide side, GError **error)
@@ -47,7 +27,7 @@ check_spec(MoseSpec *spec, MoseSide side, GError **error)
                     mose_kvm_fitness()->verdict);
         return FALSE;
     }
-    return find_qemu(spec, error);
+    return mose_spec_find_qemu(spec, error);
 }
 
 /* Events are objects, and no more than a guest's record keeps. */

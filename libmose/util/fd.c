@@ -3,6 +3,7 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -54,6 +55,53 @@ mose_fd_write_all(int fd, const void *data, gsize len, const char *what, GError 
         }
         p += n;
         len -= n;
+    }
+    return TRUE;
+}
+
+gboolean
+mose_fd_is_readable(int fd)
+{
+    struct pollfd poll_fd = { fd, POLLIN, 0 };
+
+    return fd > 0 && poll(&poll_fd, 1, 0) == 1;
+}
+
+gboolean
+mose_fd_pread_all(int fd, void *to, gsize len, guint64 offset, const char *what,
+                  GError **error)
+{
+    for (gsize at = 0; at < len;) {
+        ssize_t n = pread(fd, (guint8 *)to + at, len - at, (off_t)(offset + at));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            mose_error_set_errno(error, errno, "cannot read %s", what);
+        if (n == 0)
+            g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID, "%s is too short", what);
+        if (n <= 0)
+            return FALSE;
+        at += (gsize)n;
+    }
+    return TRUE;
+}
+
+gboolean
+mose_fd_pwrite_all(int fd, const void *from, gsize len, guint64 offset,
+                   const char *what, GError **error)
+{
+    for (gsize at = 0; at < len;) {
+        ssize_t n =
+            pwrite(fd, (const guint8 *)from + at, len - at, (off_t)(offset + at));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            mose_error_set_errno(error, n < 0 ? errno : EIO, "cannot write %s", what);
+            return FALSE;
+        }
+        at += (gsize)n;
     }
     return TRUE;
 }

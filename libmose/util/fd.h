@@ -29,6 +29,17 @@ mose_fd_steal(MoseFd *fd)
  * numbers. */
 void mose_fd_keep_only(int *keep, gsize n);
 
+/* Whether @fd is readable now: an eventfd by which somebody says that he wants no more.
+ * FALSE for 0 and below, which stand for none. */
+gboolean mose_fd_is_readable(int fd);
+
+/* Read, or write, all @len bytes at @offset of a file, or fail with an error that names
+ * @what; also where the file is shorter. */
+gboolean mose_fd_pread_all(int fd, void *to, gsize len, guint64 offset,
+                           const char *what, GError **error);
+gboolean mose_fd_pwrite_all(int fd, const void *from, gsize len, guint64 offset,
+                            const char *what, GError **error);
+
 /* Write all @len bytes, or fail with an error that names @what. */
 gboolean mose_fd_write_all(int fd, const void *data, gsize len, const char *what,
                            GError **error);

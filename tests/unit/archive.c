@@ -86,17 +86,30 @@ write_one(const char *path)
     return size;
 }
 
+/* How many files there are beside @path that belong to it. */
+static guint
+count_beside(const char *path)
+{
+    g_autofree char *base = g_path_get_basename(path);
+    g_autoptr(GDir) list = g_dir_open(dir, 0, NULL);
+    const char *name;
+    guint n = 0;
+
+    while ((name = g_dir_read_name(list)))
+        n += g_str_has_prefix(name, base);
+    return n;
+}
+
 static void
 test_whole(void)
 {
     g_autofree char *path = path_of("whole");
-    g_autofree char *part = g_strconcat(path, ".part", NULL);
     g_autofree guint8 *read = g_malloc(sizeof(a));
     g_autoptr(GError) error = NULL;
     g_autoptr(MoseArchive) archive = NULL;
     guint64 size = write_one(path), none;
 
-    g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
+    g_assert_cmpuint(count_beside(path), ==, 1);
     /* Random bytes are as long as they are; three pieces of them, and what tells. */
     g_assert_cmpuint(size, >, 2 * PIECE + 77);
     g_assert_cmpuint(size, <, 2 * PIECE + 77 + 1000);
@@ -140,23 +153,28 @@ test_holes(void)
     g_assert_cmpint(st.st_blocks * 512, <, 1 << 20);
 }
 
-/* A file that is there is not written over; one that was begun is not left. */
+/* A file that is there is not written over, nor one that comes meanwhile; one that was
+ * begun is not left. */
 static void
 test_taken(void)
 {
     g_autofree char *path = path_of("taken"), *other = path_of("other");
-    g_autofree char *part = g_strconcat(other, ".part", NULL);
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) error = NULL, late = NULL;
     MoseArchiveWriter *writer;
+    guint64 size;
 
     write_one(path);
     g_assert_null(mose_archive_create(path, 3, &error));
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_INVALID);
     writer = mose_archive_create(other, 3, NULL);
-    g_assert_true(g_file_test(part, G_FILE_TEST_EXISTS));
+    g_assert_cmpuint(count_beside(other), ==, 1);
     mose_archive_writer_free(writer);
-    g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
-    g_assert_false(g_file_test(other, G_FILE_TEST_EXISTS));
+    g_assert_cmpuint(count_beside(other), ==, 0);
+    writer = mose_archive_create(other, 3, NULL);
+    g_assert_true(g_file_set_contents(other, "somebody's", -1, NULL));
+    g_assert_false(mose_archive_finish(writer, json_object_new(), &size, &late));
+    mose_archive_writer_free(writer);
+    g_assert_cmpuint(count_beside(other), ==, 1);
 }
 
 /* Whether the bytes @data of a file are taken for a sound archive, with all streams. */
@@ -227,7 +245,8 @@ main(int argc, char **argv)
     g_test_add_func("/archive/damaged", test_damaged);
     ret = g_test_run();
     for (const char *const *name =
-             (const char *const[]){ "whole", "holes", "taken", "try", "damaged", NULL };
+             (const char *const[]){ "whole", "holes", "taken", "other", "try",
+                                    "damaged", NULL };
          *name; name++) {
         g_autofree char *path = path_of(*name);
 

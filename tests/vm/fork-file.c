@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Forks in files: written of a real guest, and guests again; and files that are none.
  */
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "vm/fork-guest.h"
+
+#define KILLS 4
 
 /* It ends, and its files with it. */
 static void
@@ -93,6 +96,50 @@ test_bad_file(void)
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
 }
 
+/* An export that is killed in the middle leaves the fork running, and nothing else. */
+static void
+test_killed(void)
+{
+    g_autofree char *dir = vm_path("killed"), *file = NULL;
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(JsonObject) status = NULL;
+    int killed = 0;
+
+    if (vm_cannot_run())
+        return;
+    g_mkdir_with_parents(dir, 0700);
+    file = g_build_filename(dir, "killed.fork", NULL);
+    guest = fork_start("cut", NULL);
+    fork_make(guest, "cut-1", NULL);
+    for (int i = 0; i < KILLS; i++) {
+        g_autoptr(GSubprocess) mose = g_subprocess_new(
+            G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL,
+            g_getenv("MOSE"), "fork", "cut-1", "--export", file, "--compress", "19",
+            NULL);
+
+        g_usleep((20 + 80 * i) * 1000);
+        g_subprocess_force_exit(mose);
+        g_subprocess_wait(mose, NULL, NULL);
+        killed += !g_subprocess_get_if_exited(mose);
+        g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+        for (int k = 0; k < 200; k++) {
+            g_autofree char *state = NULL;
+            g_autoptr(VmGuest) fork = fork_as_guest("cut-1");
+
+            state = vm_state(fork);
+            if (strcmp(state, "running") == 0)
+                break;
+            g_assert_cmpint(k, <, 199);
+            g_usleep(50000);
+        }
+    }
+    g_assert_cmpint(killed, ==, KILLS);
+    fork_discard("cut-1");
+    json_object_unref(vm_assert_healthy(guest));
+    g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
+    vm_remove_tree(dir);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -100,5 +147,6 @@ main(int argc, char **argv)
     vm_setup();
     g_test_add_func("/fork/file", test_file);
     g_test_add_func("/fork/bad-file", test_bad_file);
+    g_test_add_func("/fork/export-killed", test_killed);
     return vm_run_tests();
 }

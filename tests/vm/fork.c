@@ -363,10 +363,12 @@ test_killed(void)
 {
     const int n = g_test_slow() ? LONG_KILLS : SHORT_KILLS;
     g_autoptr(VmGuest) guest = NULL;
+    g_autofree char *image = NULL;
 
     if (vm_cannot_run())
         return;
-    guest = fork_start("killed", NULL);
+    image = fork_disk("killed.qcow2");
+    guest = fork_start("killed", image);
     for (int i = 0; i < n; i++) {
         g_autoptr(GSubprocess) mose = g_subprocess_new(
             G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL,
@@ -386,6 +388,7 @@ test_killed(void)
             g_usleep(50000);
         }
         wait_gone(guest, "killed-1");
+        fork_assert_whole(guest, image);
     }
     json_object_unref(vm_assert_healthy(guest));
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", guest->name, NULL), ==, 0);
