@@ -108,7 +108,7 @@ mose_state_tidy(const char *name)
 
     if (guest && mose_fork_has_lost_owner(guest))
         mose_fork_tidy(guest->fork_of);
-    else if (guest && mose_fork_is_left(guest))
+    else if (guest && (mose_fork_is_left(guest) || mose_fork_has_stale_state(guest)))
         mose_fork_tidy(name);
 }
 

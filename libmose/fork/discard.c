@@ -2,6 +2,8 @@
 /* Forks ended, and their guest on its own again; see fork.h. */
 #include "fork/fork.h"
 
+#include <unistd.h>
+
 #include "guest/disks.h"
 #include "guest/forks.h"
 #include "guest/generation.h"
@@ -117,6 +119,23 @@ is_to_end(const MoseGuest *fork)
     return is_unborn(fork) || mose_fork_has_lost_owner(fork);
 }
 
+/* Of a command that died before the guest was frozen. */
+gboolean
+mose_fork_has_stale_state(const MoseGuest *guest)
+{
+    g_autofree char *state = mose_guest_fork_state(guest);
+
+    return g_file_test(state, G_FILE_TEST_EXISTS) && !has_forks(guest);
+}
+
+static void
+forget_state(const MoseGuest *guest)
+{
+    g_autofree char *state = mose_guest_fork_state(guest);
+
+    unlink(state);
+}
+
 /* A start that died is cleared away by its recovery. */
 static void
 tidy_fork(const char *name)
@@ -138,8 +157,9 @@ mose_fork_tidy(const char *name)
 
     for (char **fork = forks; fork && *fork; fork++)
         tidy_fork(*fork);
-    if (needs_us(name, mose_fork_is_left))
+    if (needs_us(name, mose_fork_is_left) || needs_us(name, mose_fork_has_stale_state))
         guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
-    if (guest && mose_recover(guest, &recovered, NULL))
-        mose_fork_thaw(guest, 0, NULL, NULL, NULL);
+    if (guest && mose_recover(guest, &recovered, NULL) &&
+        mose_fork_thaw(guest, 0, NULL, NULL, NULL) && mose_fork_has_stale_state(guest))
+        forget_state(guest);
 }

@@ -68,6 +68,10 @@ gboolean mose_fork_has_lost_owner(const MoseGuest *guest);
  * more. */
 gboolean mose_fork_is_left(const MoseGuest *guest);
 
+/* Whether it has a kept state, and no forks: of a command that died before the guest
+ * was frozen. */
+gboolean mose_fork_has_stale_state(const MoseGuest *guest);
+
 /*
  * Give @guest (locked, recovered) its memory and images back: TRUE at once where
  * nothing of that is to be done (mose_fork_is_left). *@ret (may be NULL) has .rules

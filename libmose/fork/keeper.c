@@ -49,7 +49,7 @@ is_left(const Keep *keep)
 {
     g_autoptr(MoseGuest) guest = mose_guest_open(keep->guest, MOSE_GUEST_LOOK, NULL);
 
-    return guest && mose_fork_is_left(guest);
+    return guest && (mose_fork_is_left(guest) || mose_fork_has_stale_state(guest));
 }
 
 /* Until none of those that are to go is there, and the guest is its own. */

@@ -102,7 +102,6 @@ test_killed(void)
 {
     g_autofree char *dir = vm_path("killed"), *file = NULL;
     g_autoptr(VmGuest) guest = NULL;
-    g_autoptr(JsonObject) status = NULL;
     int killed = 0;
 
     if (vm_cannot_run())

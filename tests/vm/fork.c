@@ -288,8 +288,11 @@ static void
 wait_gone(const VmGuest *guest, const char *name)
 {
     gint64 deadline = g_get_monotonic_time() + GONE_SECONDS * G_USEC_PER_SEC;
+    g_autofree char *state =
+        g_build_filename(g_getenv("MOSE_RUNTIME_DIR"), guest->name, "fork-state", NULL);
 
-    while (fork_is_there(name) || fork_is_frozen(guest->name)) {
+    while (fork_is_there(name) || fork_is_frozen(guest->name) ||
+           g_file_test(state, G_FILE_TEST_EXISTS)) {
         g_assert_cmpint(g_get_monotonic_time(), <, deadline);
         g_usleep(50000);
     }
