@@ -11,6 +11,8 @@
 
 #define START_TRIES 200
 #define START_WAIT_US 50000
+#define END_TRIES 50
+#define END_WAIT_US 10000
 #define MAX_DEPTH 8 /* sshd, what serves a connection, its unprivileged part */
 
 /* ---- who logs in ---------------------------------------------------------- */
@@ -271,32 +273,38 @@ is_sshd(pid_t pid)
            g_str_has_prefix(comm, "sshd");
 }
 
-/* From the leaves on, since a parent that ends gives its children away. */
-static void
+/* From the leaves on, since a parent that ends gives its children away; how many. */
+static guint
 kill_below(pid_t pid, int depth)
 {
     g_autofree char *path =
         g_strdup_printf("/proc/%d/task/%d/children", (int)pid, (int)pid);
     g_autofree char *children = NULL;
     g_auto(GStrv) pids = NULL;
+    guint n = 0;
 
     if (depth == 0 || !g_file_get_contents(path, &children, NULL, NULL))
-        return;
+        return 0;
     pids = g_strsplit(children, " ", -1);
     for (char **child = pids; *child; child++) {
         pid_t below = (pid_t)g_ascii_strtoll(*child, NULL, 10);
 
         if (below > 0 && is_sshd(below)) {
-            kill_below(below, depth - 1);
+            n += kill_below(below, depth - 1) + 1;
             kill(below, SIGKILL);
         }
     }
+    return n;
 }
 
 void
 host_sshd_end_sessions(GPid sshd)
 {
-    kill_below(sshd, MAX_DEPTH);
+    /* The list of children leaves some out while others end (proc(5)). */
+    for (guint none = 0, i = 0; none < 3 && i < END_TRIES; i++) {
+        none = kill_below(sshd, MAX_DEPTH) == 0 ? none + 1 : 0;
+        g_usleep(END_WAIT_US);
+    }
 }
 
 void

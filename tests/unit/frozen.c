@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@ other_main(const char *ready_path)
 
     if (fd < 0 || memory == MAP_FAILED)
         return 1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int page = 1; page < N_PAGES; page += 100)
         memset(memory + page * PAGE, 'n', PAGE);
     /* As a balloon does it to two pages: one of everybody's, one of its own. */
