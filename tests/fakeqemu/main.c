@@ -39,7 +39,9 @@ read_arguments(FakeQemu *qemu, int argc, char **argv)
         if (strcmp(argv[i], "-pidfile") == 0) {
             g_autofree char *text = g_strdup_printf("%d\n", (int)getpid());
 
-            g_file_set_contents(value, text, -1, NULL);
+            /* As QEMU: in place, with no other file that a SIGKILL could leave. */
+            g_file_set_contents_full(value, text, -1, G_FILE_SET_CONTENTS_NONE, 0666,
+                                     NULL);
             qemu->name = g_path_get_basename(value);
         } else if (strcmp(argv[i], "-incoming") == 0) {
             qemu->run_state = "inmigrate";

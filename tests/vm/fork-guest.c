@@ -10,6 +10,8 @@
 #include "qemu/frozen.h"
 
 #define DISK_MB 16
+#define LOOK_TRIES 100
+#define LOOK_WAIT_US 10000
 
 /* --- guests and their forks --- */
 
@@ -48,13 +50,25 @@ fork_as_guest(const char *name)
     return fork;
 }
 
+/* Its process may be replaced by the next one (the last fork goes) while it is looked
+ * for: then it is looked for again.
+ */
 MoseProcess *
 fork_process(const char *name)
 {
-    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
     g_autoptr(GError) error = NULL;
-    MoseProcess *process = guest ? mose_guest_process(guest, &error) : NULL;
+    MoseProcess *process = NULL;
 
+    for (int i = 0; i < LOOK_TRIES && !process; i++) {
+        g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOOK, NULL);
+
+        if (!guest)
+            return NULL;
+        g_clear_error(&error);
+        process = mose_guest_process(guest, &error);
+        if (!process)
+            g_usleep(LOOK_WAIT_US);
+    }
     g_assert_no_error(error);
     return process;
 }
