@@ -13,6 +13,10 @@
 #include "util/error.h"
 #include "util/json.h"
 
+/* Some milliseconds are usual: the process that ends gives its memory back. */
+#define SETTLE_TRIES 200
+#define SETTLE_WAIT_US 10000
+
 static void
 set_state(MoseState *state, const char *word, const GError *error)
 {
@@ -22,15 +26,17 @@ set_state(MoseState *state, const char *word, const GError *error)
         state->trouble = g_strdup(error->message);
 }
 
-/* What a MOSE that died left half done, unless somebody is at it right now. */
-static void
+/* What a MOSE that died left half done. FALSE: somebody is at it right now. */
+static gboolean
 recover(const char *name)
 {
-    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MoseGuest) guest = mose_guest_open(name, MOSE_GUEST_LOCK, &error);
     MoseRecovered recovered;
 
     if (guest)
         mose_recover(guest, &recovered, NULL);
+    return !g_error_matches(error, MOSE_ERROR, MOSE_ERROR_BUSY);
 }
 
 static void
@@ -55,16 +61,58 @@ lacks_tether(const MoseGuest *guest)
     return mose_tether_is_needed(guest) && !(tether && mose_process_alive(tether));
 }
 
+static gboolean
+is_gone(const MoseGuest *guest)
+{
+    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
+
+    return !process && !mose_guest_is_away(guest);
+}
+
 /* Whether a command that may change the guest has something to put right. */
 static gboolean
 needs_recovery(const MoseGuest *guest)
 {
-    g_autoptr(MoseProcess) process = mose_guest_process(guest, NULL);
     MoseJournalEntry entry;
 
-    return (!process && !mose_guest_is_away(guest)) || lacks_tether(guest) ||
-           mose_doubt_is_untold(guest) || mose_debug_is_open(guest) ||
-           mose_plug_is_open(guest) || mose_journal_read(guest->dir, &entry, NULL);
+    return is_gone(guest) || lacks_tether(guest) || mose_doubt_is_untold(guest) ||
+           mose_debug_is_open(guest) || mose_plug_is_open(guest) ||
+           mose_journal_read(guest->dir, &entry, NULL);
+}
+
+static gboolean
+is_committed(const MoseGuest *guest)
+{
+    MoseJournalEntry entry;
+
+    return mose_journal_read(guest->dir, &entry, NULL) &&
+           entry.phase == MOSE_PHASE_COMMIT;
+}
+
+static void
+reopen(MoseState *state, GError **error)
+{
+    mose_guest_free(state->guest);
+    state->guest = mose_guest_open(state->name, MOSE_GUEST_LOOK, error);
+}
+
+/*
+ * What died is put right first. A switch that is under way ends the old process before
+ * it writes down which one the guest is in now (switch/move-commit.c): who looks in
+ * between would take the guest for lost. The journal goes last, so it is read first.
+ */
+static void
+open_settled(MoseState *state, GError **error)
+{
+    gboolean between = TRUE;
+
+    for (int i = 0; between && i < SETTLE_TRIES; i++) {
+        if (i > 0)
+            g_usleep(SETTLE_WAIT_US);
+        between = !recover(state->name) && is_committed(state->guest);
+        reopen(state, error);
+        between = between && state->guest && is_gone(state->guest);
+    }
 }
 
 static gboolean
@@ -122,11 +170,8 @@ mose_state_read(const char *name)
     state->name = g_strdup(name);
     state->side = state->accel = "-";
     state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
-    if (state->guest && needs_recovery(state->guest)) {
-        recover(name);
-        mose_guest_free(state->guest);
-        state->guest = mose_guest_open(name, MOSE_GUEST_LOOK, &error);
-    }
+    if (state->guest && needs_recovery(state->guest))
+        open_settled(state, &error);
     if (!state->guest) {
         set_state(state, "unreadable", error);
         return state;
@@ -140,7 +185,12 @@ mose_state_read(const char *name)
         return state;
     }
     if (!process) {
-        set_state(state, is_starting(state->guest) ? "starting" : "ended", error);
+        if (is_starting(state->guest))
+            set_state(state, "starting", error);
+        else if (is_committed(state->guest))
+            set_state(state, "switching", NULL);
+        else
+            set_state(state, "ended", error);
         return state;
     }
     state->pid = process->pid;
@@ -179,6 +229,8 @@ mose_state_words(const char *run_state)
         { "watchdog", ", its watchdog has fired" },
         { "suspended", ", it sleeps until it is woken" },
         { "debug", ", a breakpoint has stopped it" },
+        { "switching", ", a command is giving it to its next process; see again in a "
+                       "moment" },
         { "in-doubt",
           ", another host was told to run it and has not been heard of since; "
           "it is kept still here until it is known who has it" },

@@ -9,7 +9,7 @@ typedef struct {
     MoseGuest *guest; /* NULL when its description can't be read */
     const char *side; /* "-" when unknown */
     const char *accel;
-    char *run_state; /* QEMU's word, or "ended", "unreadable", "switching" */
+    char *run_state; /* QEMU's word, or one of mose-list(1)'s */
     char *trouble;   /* the reason for one of the latter, or NULL */
     pid_t pid;       /* 0 unless the guest's process runs */
 } MoseState;

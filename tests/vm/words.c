@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the commands say when something is out of the ordinary: a guest that has
- * ended, a switch that is interrupted, one that happened but for a socket, a QEMU
- * that does not start. The guests here have nothing to boot.
+ * ended, a switch that is interrupted or looked at, one that happened but for a socket,
+ * a QEMU that does not start. The guests here have nothing to boot.
  */
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -14,9 +14,14 @@
 #include "lib/vm.h"
 #include "qemu/command.h"
 #include "guest/guest.h"
+#include "guest/journal.h"
 #include "util/json.h"
 
 #define WAIT_MS 20000
+/* For the command to have stopped, and for it to go on while it is waited for. */
+#define STOP_WAIT_US 20000
+#define GO_ON_US 300000
+#define BETWEEN_TRIES 40
 
 /* Start guest @name with @options of QEMU's more. */
 static void
@@ -232,6 +237,83 @@ test_shut_down(void)
     stop("down");
 }
 
+/*
+ * Begin a switch and stop its command where the old process has ended and nothing says
+ * yet where the guest is now. NULL: it was faster.
+ */
+static GSubprocess *
+switch_halfway(const char *way, const char *name)
+{
+    g_autoptr(MoseGuest) guest = look(name);
+    g_autoptr(MoseProcess) source = mose_guest_process(guest, NULL);
+    g_autoptr(GSubprocess) mose = g_subprocess_new(
+        G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL,
+        g_getenv("MOSE"), way, name, NULL);
+    g_autoptr(MoseGuest) now = NULL;
+    MoseJournalEntry entry;
+
+    g_assert_true(mose_process_wait(source, WAIT_MS));
+    g_subprocess_send_signal(mose, SIGSTOP);
+    g_usleep(STOP_WAIT_US);
+    now = look(name);
+    if (now->generation == guest->generation &&
+        mose_journal_read(guest->dir, &entry, NULL) && entry.phase == MOSE_PHASE_COMMIT)
+        return g_steal_pointer(&mose);
+    g_subprocess_send_signal(mose, SIGCONT);
+    g_assert_true(g_subprocess_wait_check(mose, NULL, NULL));
+    return NULL;
+}
+
+static char *
+state_of(const char *name)
+{
+    g_autoptr(JsonObject) json = vm_mose_json("status", name, NULL);
+
+    return g_strdup(mose_json_string(json, "state", ""));
+}
+
+static gpointer
+go_on_soon(gpointer mose)
+{
+    g_usleep(GO_ON_US);
+    g_subprocess_send_signal(mose, SIGCONT);
+    return NULL;
+}
+
+/* Who looks at a guest in that moment hears where it is, and that it is lost never. */
+static void
+test_between(void)
+{
+    static const char *const ways[] = { "emulate", "virtualize" };
+    guint n = 0;
+
+    if (vm_cannot_run())
+        return;
+    run("between", "qemu-system-x86_64", "");
+    for (int i = 0; i < BETWEEN_TRIES && n < 2; i++) {
+        g_autoptr(GSubprocess) mose = switch_halfway(ways[i % 2], "between");
+        g_autoptr(GThread) thread = NULL;
+        g_autofree char *state = NULL;
+
+        if (!mose)
+            continue;
+        if (n == 0) {
+            thread = g_thread_new("go-on", go_on_soon, mose);
+            state = state_of("between");
+            g_thread_join(g_steal_pointer(&thread));
+            g_assert_cmpstr(state, ==, "running");
+        } else {
+            state = state_of("between");
+            g_subprocess_send_signal(mose, SIGCONT);
+            g_assert_cmpstr(state, ==, "switching");
+        }
+        g_assert_true(g_subprocess_wait_check(mose, NULL, NULL));
+        n++;
+    }
+    g_assert_cmpuint(n, ==, 2);
+    stop("between");
+}
+
 /* What QEMU has against its options, and nothing around it. */
 static void
 test_not_started(void)
@@ -293,6 +375,7 @@ main(int argc, char **argv)
     g_test_add_func("/words/interrupted", test_interrupted);
     g_test_add_func("/words/trouble", test_trouble);
     g_test_add_func("/words/shut-down", test_shut_down);
+    g_test_add_func("/words/between", test_between);
     g_test_add_func("/words/not-started", test_not_started);
     g_test_add_func("/words/cpu", test_cpu);
     return vm_run_tests();
