@@ -191,7 +191,7 @@ static void
 search_image(Search *search)
 {
     g_autofree guint8 *bytes = g_malloc(PIECE);
-    MoseKernelPage page;
+    MosePageWalk page;
 
     for (guint64 at = MOSE_KERNEL_IMAGE; at < MOSE_KERNEL_IMAGE_END; at += page.left) {
         if (!mose_kernel_view_page(search->view, at, &page))

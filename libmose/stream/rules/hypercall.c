@@ -84,7 +84,7 @@ find_apic(const MoseGate *gate, MoseDoc *doc, guint64 physical)
 
     for (int half = 0; half < 2; half++) {
         MoseKernelView view;
-        MoseKernelPage page;
+        MosePageWalk page;
 
         if (!mose_kernel_view_open(gate->view.context, cpu, half, &view))
             continue;

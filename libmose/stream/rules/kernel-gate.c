@@ -97,7 +97,7 @@ static gboolean
 agrees(const MoseGate *gate, const MoseKernelView *view, guint64 linear, gsize len,
        guint64 physical)
 {
-    MoseKernelPage own, page;
+    MosePageWalk own, page;
     guint64 at;
 
     if (!mose_kernel_view_page(&gate->view, gate->handler, &own) ||
@@ -122,7 +122,7 @@ all_agree(const MoseGate *gate, MoseDoc *doc, guint64 linear, gsize len,
         if (!mose_kernel_view_open(gate->view.context, cpu, FALSE, &view))
             continue;
         other = view;
-        other.root ^= PAGE;
+        other.paging.cr3 ^= PAGE;
         if (!agrees(gate, &view, linear, len, physical) ||
             !agrees(gate, &other, linear, len, physical))
             return FALSE;

@@ -5,22 +5,13 @@
 #include <string.h>
 
 #include "stream/rules/list.h"
+#include "stream/rules/paging.h"
 
-#define CR0_PG (1u << 31)
-#define CR4_LA57 (1u << 12)
-#define EFER_LMA (1u << 10)
 #define EFLAGS_IF (1u << 9)
 /* target/i386/cpu.h: HF_CPL_MASK, HF2_NMI_MASK, R_ESP */
 #define HFLAGS_CPL 3u
 #define HFLAGS2_NMI (1u << 2)
 enum { REGISTERS = 16, RSP = 4 };
-
-#define ENTRY_PRESENT 1u
-#define ENTRY_WRITABLE 2u
-#define ENTRY_USER 4u
-#define ENTRY_LARGE (1u << 7)
-#define ENTRY_NX (G_GUINT64_CONSTANT(1) << 63)
-#define ENTRY_ADDRESS G_GUINT64_CONSTANT(0x000ffffffffff000)
 
 enum { PAGE = 4096, TEXT_MAX = 32 };
 
@@ -28,48 +19,22 @@ gboolean
 mose_kernel_view_open(const MoseRuleContext *context, const MoseSection *cpu,
                       gboolean kernel_half, MoseKernelView *ret)
 {
-    guint64 cr0, cr3, cr4, efer;
+    MosePaging paging;
 
-    if (!context->read_memory || !mose_section_get(cpu, "env.cr[0]", &cr0, NULL) ||
-        !mose_section_get(cpu, "env.cr[3]", &cr3, NULL) ||
-        !mose_section_get(cpu, "env.cr[4]", &cr4, NULL) ||
-        !mose_section_get(cpu, "env.efer", &efer, NULL) || !(cr0 & CR0_PG) ||
-        !(efer & EFER_LMA) || (kernel_half && !(cr3 & PAGE)))
+    if (!context->read_memory || !mose_paging_of(cpu, &paging) ||
+        mose_paging_levels(&paging) < 4 || (kernel_half && !(paging.cr3 & PAGE)))
         return FALSE;
     if (kernel_half)
-        cr3 &= ~(guint64)PAGE;
-    *ret = (MoseKernelView){ context, cr3 & ENTRY_ADDRESS, cr4 & CR4_LA57 ? 5 : 4 };
+        paging.cr3 &= ~(guint64)PAGE;
+    *ret = (MoseKernelView){ context, paging };
     return TRUE;
 }
 
 gboolean
-mose_kernel_view_page(const MoseKernelView *view, guint64 linear, MoseKernelPage *ret)
+mose_kernel_view_page(const MoseKernelView *view, guint64 linear, MosePageWalk *ret)
 {
-    guint64 table = view->root;
-
-    *ret = (MoseKernelPage){ .writable = TRUE, .executable = TRUE, .user = TRUE };
-    for (int level = view->levels; level > 0; level--) {
-        int shift = 12 + 9 * (level - 1);
-        guint64 size = G_GUINT64_CONSTANT(1) << shift, entry;
-
-        ret->left = size - (linear & (size - 1));
-        if (!view->context->read_memory(view->context->data,
-                                        table + (linear >> shift & 0x1ff) * 8, &entry,
-                                        sizeof(entry)))
-            return FALSE;
-        entry = GUINT64_FROM_LE(entry);
-        if (!(entry & ENTRY_PRESENT))
-            return FALSE;
-        ret->writable = ret->writable && (entry & ENTRY_WRITABLE);
-        ret->user = ret->user && (entry & ENTRY_USER);
-        ret->executable = ret->executable && !(entry & ENTRY_NX);
-        table = entry & ENTRY_ADDRESS;
-        if (level == 1 || (level <= 3 && (entry & ENTRY_LARGE))) {
-            ret->physical = (table & ~(size - 1)) | (linear & (size - 1));
-            return TRUE;
-        }
-    }
-    return FALSE;
+    return mose_page_walk(&view->paging, view->context->read_memory,
+                          view->context->data, linear, ret);
 }
 
 gboolean
@@ -78,7 +43,7 @@ mose_kernel_view_read(const MoseKernelView *view, guint64 linear, void *to, gsiz
     guint8 *at = to;
 
     while (len > 0) {
-        MoseKernelPage page;
+        MosePageWalk page;
         gsize piece;
 
         if (!mose_kernel_view_page(view, linear, &page))
@@ -97,7 +62,7 @@ gboolean
 mose_kernel_view_physical(const MoseKernelView *view, guint64 linear, gsize len,
                           guint64 *ret)
 {
-    MoseKernelPage first, page;
+    MosePageWalk first, page;
 
     if (!mose_kernel_view_page(view, linear, &first))
         return FALSE;
@@ -118,7 +83,7 @@ in_image(guint64 linear)
 gboolean
 mose_kernel_view_is_code(const MoseKernelView *view, guint64 linear)
 {
-    MoseKernelPage page;
+    MosePageWalk page;
 
     return in_image(linear) && mose_kernel_view_page(view, linear, &page) &&
            page.executable && !page.user;

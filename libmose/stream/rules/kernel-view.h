@@ -9,6 +9,7 @@
 #pragma once
 
 #include "stream/rules/rule.h"
+#include "x86/page-walk.h"
 
 /* Where the kernel's own image lies, whatever KASLR did (Linux
  * Documentation/arch/x86/x86_64/mm.rst): text, read-only and other data. */
@@ -19,15 +20,8 @@
 
 typedef struct {
     const MoseRuleContext *context;
-    guint64 root; /* physical, of the tables */
-    int levels;   /* 4, or 5 */
+    MosePaging paging; /* with four or five levels of tables */
 } MoseKernelView;
-
-typedef struct {
-    guint64 physical; /* of the address that was asked for */
-    guint64 left;     /* bytes from there to the end of the page, or of the hole */
-    gboolean writable, executable, user;
-} MoseKernelPage;
 
 /*
  * By the tables that the vCPU with section @cpu uses. With page-table isolation those
@@ -38,10 +32,10 @@ typedef struct {
 gboolean mose_kernel_view_open(const MoseRuleContext *context, const MoseSection *cpu,
                                gboolean kernel_half, MoseKernelView *ret);
 
-/* The page of @linear. FALSE where there is none; then @ret has the size of the hole
- * alone. */
+/* The page of @linear. FALSE where there is none; then @ret has the size of the hole.
+ */
 gboolean mose_kernel_view_page(const MoseKernelView *view, guint64 linear,
-                               MoseKernelPage *ret);
+                               MosePageWalk *ret);
 
 /* Copy @len bytes at @linear. FALSE where one of them is no RAM. */
 gboolean mose_kernel_view_read(const MoseKernelView *view, guint64 linear, void *to,

@@ -7,6 +7,10 @@
 #pragma once
 
 #include "stream/rules/rule.h"
+#include "x86/page-walk.h"
+
+/* How the vCPU with section @cpu translates; FALSE where the stream does not tell. */
+gboolean mose_paging_of(const MoseSection *cpu, MosePaging *ret);
 
 /*
  * The physical address behind the linear address @linear of the vCPU with section
