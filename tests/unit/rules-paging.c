@@ -106,6 +106,9 @@ test_64(void)
             put(table + (256 + level) * 8, 8,
                 level > 1 ? (table + PAGE) | 1 : 0x99000 | 1);
         }
+        /* What is above is no address unless it is like the highest bit. */
+        g_assert_cmphex(translate(cpu, linear | 0xabc), ==, -1);
+        linear |= G_MAXUINT64 << (12 + 9 * levels);
         g_assert_cmphex(translate(cpu, linear | 0xabc), ==, 0x99abc);
         g_assert_cmphex(translate(cpu, linear ^ 1 << 12), ==, -1);
         /* 1 GB: the entry of the third level from below. */
