@@ -179,6 +179,12 @@ mose_ram_free(MoseRam *ram)
     g_free(ram);
 }
 
+const GArray *
+mose_ram_ranges(const MoseRam *ram)
+{
+    return ram->ranges;
+}
+
 /* Where @len bytes at guest-physical @address are: in the mapped file, or in QEMU's
  * memory. FALSE where that is not all RAM. */
 static gboolean

@@ -34,6 +34,12 @@ guint64 mose_ram_available(void);
 /* Where guest-physical addresses lie. */
 typedef struct MoseRam MoseRam;
 
+typedef struct {
+    guint64 address; /* guest-physical */
+    guint64 size;
+    guint64 offset; /* in the memfd, or the host's virtual address */
+} MoseRamRange;
+
 /*
  * Map @fd (which stays the caller's) for reading, and keep it for writing, laid out as
  * the QEMU behind
@@ -66,11 +72,9 @@ gboolean mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len)
 gboolean mose_ram_write(MoseRam *ram, guint64 address, const void *from, gsize len,
                         GError **error);
 
-/* Read the layout from the text of `info mtree -f` (for tests); the entries are
- * MoseRamRange. */
-typedef struct {
-    guint64 address; /* guest-physical */
-    guint64 size;
-    guint64 offset; /* in the memfd, or the host's virtual address */
-} MoseRamRange;
+/* Where there is RAM: of MoseRamRange, in the order of QEMU's flat view, which is that of
+ * the addresses. */
+const GArray *mose_ram_ranges(const MoseRam *ram);
+
+/* Read the layout from the text of `info mtree -f`; the entries are MoseRamRange. */
 GArray *mose_ram_layout_parse(const char *mtree);

@@ -18,7 +18,8 @@ struct MoseLinux {
     char *release;        /* "6.1.0-44-cloud-amd64" */
     char *build_id;       /* hexadecimal, or NULL */
     MoseSymbols *symbols; /* of the kernel; with modules' once mose_linux_modules() */
-    MoseTypes *types;     /* NULL: the kernel has no BTF; see mose_linux_types() */
+    MoseTypes *types;     /* NULL: see mose_linux_need_types() */
+    GError *no_types;     /* why, or NULL: there is no BTF at all */
     guint n_cpus;         /* that there can be (nr_cpu_ids) */
     gboolean from_cache;  /* where its tables are was known from an earlier time */
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Registers of one instant. See exact.h. What happens when this process dies in the
+ * middle of a stop is that of a debug session without breakpoints (switch/debug.h). */
+#include "vmi/exact.h"
+
+#include <string.h>
+
+#include "switch/debug-stub.h"
+#include "switch/guardian.h"
+#include "util/error.h"
+
+static gint64 stop_us;
+
+gint64
+mose_exact_stop_us(void)
+{
+    return stop_us;
+}
+
+static char *
+ask(MoseQmp *qmp, GError **error)
+{
+    return mose_qmp_hmp(qmp, "info registers -a", error);
+}
+
+/* Stop, ask, let run. */
+static char *
+ask_stopped(MoseQmp *qmp, GError **error)
+{
+    g_autofree char *text = NULL;
+    gint64 begin = g_get_monotonic_time();
+
+    if (!mose_qmp_run(qmp, "stop", NULL, error))
+        return NULL;
+    text = ask(qmp, error);
+    if (!mose_qmp_run(qmp, "cont", NULL, text ? error : NULL))
+        return NULL;
+    stop_us = g_get_monotonic_time() - begin;
+    return g_steal_pointer(&text);
+}
+
+/* The record is there from before the stop until the guest runs again. */
+static char *
+ask_recorded(MoseGuest *guest, MoseQmp *qmp, GError **error)
+{
+    g_autoptr(MoseDebugRecord) record = mose_debug_record_new(guest->generation, TRUE);
+    g_autoptr(GError) undone = NULL;
+    char *text;
+
+    if (!mose_debug_record_write(record, guest, error))
+        return NULL;
+    text = ask_stopped(qmp, error);
+    if (text ? mose_debug_record_remove(guest, &undone)
+             : mose_debug_undo(guest, record, NULL, NULL, &undone))
+        return text;
+    g_clear_error(error);
+    g_propagate_error(error, g_steal_pointer(&undone));
+    g_free(text);
+    return NULL;
+}
+
+static char *
+ask_guarded(MoseGuest *guest, MoseQmp *qmp, GError **error)
+{
+    MoseGuardian *guardian = mose_guardian_start(guest, error);
+    char *text;
+
+    if (!guardian)
+        return NULL;
+    text = ask_recorded(guest, qmp, error);
+    if (mose_debug_record_exists(guest))
+        mose_guardian_leave(guardian);
+    else
+        mose_guardian_stop(guardian);
+    return text;
+}
+
+char *
+mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error)
+{
+    gboolean live = FALSE;
+    g_autofree char *state = mose_debug_run_state(qmp, &live, error);
+    g_autoptr(MoseGuest) locked = NULL;
+
+    stop_us = 0;
+    if (!state)
+        return NULL;
+    if (!live || strcmp(guest->spec->accel[guest->side], "tcg") != 0)
+        return ask(qmp, error);
+    if (guest->lock_fd >= 0)
+        return ask_guarded(guest, qmp, error);
+    locked = mose_guest_open(guest->name, MOSE_GUEST_LOCK, error);
+    if (!locked)
+        return NULL;
+    if (locked->generation == guest->generation)
+        return ask_guarded(locked, qmp, error);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
+                "guest %s was switched meanwhile; try again", guest->name);
+    return NULL;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel's lists, which may change under the reader. See object.h. */
+#include "util/error.h"
+#include "vmi/linux/linux.h"
+
+#define MAX_TRIES 20
+#define WAIT_US 25000
+
+/* Linux include/linux/types.h: two words each. */
+enum { NEXT = 0, PREV = 8 };
+
+static gboolean
+has_changed(guint64 at, GError **error)
+{
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
+                "a list of the guest's changed while it was read, at 0x%"
+                G_GINT64_MODIFIER "x", at);
+    return FALSE;
+}
+
+static gboolean
+is_too_long(guint64 head, guint max, GError **error)
+{
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                "the guest's list at 0x%" G_GINT64_MODIFIER "x has more than %u entries",
+                head, max);
+    return FALSE;
+}
+
+/* The link at @at, whose word at @back must lead to @from. What cannot be read was
+ * perhaps freed meanwhile. */
+static gboolean
+follow(MoseLinux *kernel, guint64 at, guint64 from, guint64 *ret, GError **error)
+{
+    guint64 link[2];
+
+    if (!mose_space_read(kernel->space, at, link, sizeof(link), NULL, NULL) ||
+        GUINT64_FROM_LE(link[1]) != from)
+        return has_changed(at, error);
+    *ret = GUINT64_FROM_LE(link[0]);
+    return TRUE;
+}
+
+gboolean
+mose_list_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
+               MoseListFunc func, gpointer data, GError **error)
+{
+    guint64 before = head, at;
+
+    if (!mose_space_read_number(kernel->space, head + NEXT, 8, &at, error))
+        return FALSE;
+    for (guint i = 0; at != head; i++) {
+        guint64 next;
+        g_autoptr(GError) cause = NULL;
+
+        if (i == max)
+            return is_too_long(head, max, error);
+        if (!follow(kernel, at, before, &next, error))
+            return FALSE;
+        if (!func(kernel, at - offset, data, &cause)) {
+            if (!cause)
+                return TRUE;
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        before = at;
+        at = next;
+    }
+    /* It is the same list still. */
+    return follow(kernel, head, before, &at, error);
+}
+
+gboolean
+mose_hlist_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
+                MoseListFunc func, gpointer data, GError **error)
+{
+    guint64 before = head, at;
+
+    if (!mose_space_read_number(kernel->space, head, 8, &at, error))
+        return FALSE;
+    /* Bit 0 ends an hlist_nulls (include/linux/list_nulls.h). */
+    for (guint i = 0; at != 0 && !(at & 1); i++) {
+        guint64 next;
+        g_autoptr(GError) cause = NULL;
+
+        if (i == max)
+            return is_too_long(head, max, error);
+        if (!follow(kernel, at, before, &next, error))
+            return FALSE;
+        if (!func(kernel, at - offset, data, &cause)) {
+            if (!cause)
+                return TRUE;
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        before = at;
+        at = next;
+    }
+    return TRUE;
+}
+
+gboolean
+mose_linux_retry(MoseLinux *kernel, MoseRetryFunc func, gpointer data,
+                 guint *ret_retries, GError **error)
+{
+    for (guint i = 0;; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (ret_retries)
+            *ret_retries = i;
+        if (func(kernel, data, &cause))
+            return TRUE;
+        /* What stands still will not change. */
+        if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN) ||
+            i + 1 == MAX_TRIES) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            if (i > 0)
+                g_prefix_error(error, "after %u tries: ", i + 1);
+            return FALSE;
+        }
+        if (i > 0)
+            g_usleep(WAIT_US);
+        mose_linux_forget(kernel);
+    }
+}
