@@ -37,8 +37,9 @@ typedef struct {
     guint64 offset; /* in bytes */
     guint64 size;   /* of its type, in bytes */
     guint32 type;   /* its id */
-    guint bit;      /* of a bit field: its first bit within the bytes at offset, ... */
-    guint bits;     /* ... and how many; 0: not a bit field */
+    guint bit;  /* of a bit field (whose size is 8 at most, and in packed structs may
+                 * be any below): its first bit within the bytes at offset, ... */
+    guint bits; /* ... and how many; 0: not a bit field */
 } MoseMember;
 
 /*
@@ -52,3 +53,30 @@ gboolean mose_types_member(const MoseTypes *types, guint32 id, const char *path,
 /* The value of enumerator @name ("MODULE_STATE_LIVE", "MOD_TEXT"), of any enum; FALSE:
  * none. */
 gboolean mose_types_enumerator(const MoseTypes *types, const char *name, gint64 *ret);
+
+/* Whether numbers of that type (integer, enum, bit field) are signed. */
+gboolean mose_types_is_signed(const MoseTypes *types, guint32 id);
+
+/* The type of variable @name, if the BTF has it: of a kernel's that are per-CPU ones
+ * ("runqueues"). 0: none. */
+guint32 mose_types_variable(const MoseTypes *types, const char *name);
+
+/* The string at @offset of the BTF's strings: a name of it. "" where that is none. It
+ * is the guest's: any bytes but NUL, at most 512. */
+const char *mose_types_string(const MoseTypes *types, guint32 offset);
+
+/* "struct task_struct", "union (anonymous)", "u64"; free with g_free(). */
+char *mose_types_name(const MoseTypes *types, guint32 id);
+
+/* Member @n of struct or union @id, as it is declared, and its name ("" of an anonymous
+ * one). FALSE behind the last one, and where it does not lie within the struct. */
+gboolean mose_types_nth_member(const MoseTypes *types, guint32 id, guint n,
+                               MoseMember *ret, const char **ret_name);
+
+/* mose_types_member() for one name of @len bytes. */
+gboolean mose_types_direct_member(const MoseTypes *types, guint32 id, const char *name,
+                                  gsize len, MoseMember *ret, GError **error);
+
+/* The value of enumerator @index of enum @id; FALSE: there is none. */
+gboolean mose_types_enumerator_value(const MoseTypes *types, guint32 id, guint index,
+                                     gint64 *ret);
