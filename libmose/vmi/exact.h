@@ -8,12 +8,13 @@
 #include "guest/guest.h"
 
 /*
- * The text of `info registers -a`. A guest that stands still is asked as it is. So is one
- * under KVM, which tells each vCPU's registers of one moment without a stop of the
- * machine (accel/kvm/kvm-all.c:kvm_cpu_synchronize_state). Under TCG the guest is stopped
- * for as long as the answer takes, which needs its lock: BUSY where another command has
- * it. If this process dies in between, guardians let it run again. Call it while this
- * process has one thread. @qmp is a monitor of the guest's. Free with g_free().
+ * The text of `info registers -a`. A guest that stands still is asked as it is. So is
+ * one under KVM, which tells each vCPU's registers of one moment without a stop of the
+ * machine (accel/kvm/kvm-all.c:kvm_cpu_synchronize_state). Under TCG the guest is
+ * stopped for as long as the answer takes, which needs its lock: BUSY where another
+ * command has it. If this process dies in between, guardians let it run again. Call it
+ * while this process has one thread. @qmp is a monitor of the guest's. Free with
+ * g_free().
  */
 char *mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error);
 

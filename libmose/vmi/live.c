@@ -53,9 +53,9 @@ live_forget(gpointer data)
         mose_saved_forget(live->saved);
 }
 
-/* Of a vCPU that KVM runs the registers are of one moment, of one that TCG runs some may
- * be older than others, by as much as a translation block; where the tables are is set
- * by instructions that end one (target/i386/tcg/translate.c), and always right. */
+/* Of a vCPU that KVM runs the registers are of one moment, of one that TCG runs some
+ * may be older than others, by as much as a translation block; where the tables are is
+ * set by instructions that end one (target/i386/tcg/translate.c), and always right. */
 static GArray *
 live_vcpus(gpointer data, gboolean exact, GError **error)
 {
@@ -114,8 +114,7 @@ ranges_of(const Live *live)
     for (guint i = 0; i < ranges->len; i++) {
         const MoseRamRange *range = &g_array_index(ranges, MoseRamRange, i);
 
-        g_array_append_val(ret,
-                           ((MoseMemoryRange){ range->address, range->size }));
+        g_array_append_val(ret, ((MoseMemoryRange){ range->address, range->size }));
     }
     return ret;
 }

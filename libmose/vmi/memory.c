@@ -23,8 +23,8 @@ mose_memory_new(const MoseMemorySource *source, gpointer data, const char *name,
     memory->data = data;
     memory->name = g_strdup(name);
     memory->alive = alive;
-    memory->ranges = g_array_sized_new(FALSE, FALSE, sizeof(MoseMemoryRange),
-                                       ranges->len);
+    memory->ranges =
+        g_array_sized_new(FALSE, FALSE, sizeof(MoseMemoryRange), ranges->len);
     g_array_append_vals(memory->ranges, ranges->data, ranges->len);
     return memory;
 }

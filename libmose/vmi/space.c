@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Virtual memory of a guest, with the translations that were needed last. See space.h. */
+/* Virtual memory of a guest, with the translations that were needed last. See space.h.
+ */
 #include "vmi/space.h"
 
 #include <string.h>

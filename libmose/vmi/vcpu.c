@@ -13,8 +13,9 @@ const char *const mose_general_names[MOSE_N_GENERAL] = {
     "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
 };
 
-/* The @word-th (from 0) hexadecimal number behind @key in @text; FALSE: it is not there.
- * A key is at the beginning of a line or behind a space ("IP=" is not in "RIP="). */
+/* The @word-th (from 0) hexadecimal number behind @key in @text; FALSE: it is not
+ * there. A key is at the beginning of a line or behind a space ("IP=" is not in
+ * "RIP="). */
 static gboolean
 find_number(const char *text, const char *key, int word, guint64 *ret)
 {

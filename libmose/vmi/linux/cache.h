@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a kernel's tables are in its image is the same in every guest that runs it, so it
- * is remembered: $MOSE_CACHE_DIR/kernels (or $XDG_CACHE_HOME/mose/kernels, or
- * ~/.cache/mose/kernels) has a small file for each build id. It holds offsets alone: what
- * the tables say is read out of the guest each time, and checked as if nothing were known.
+ * Where a kernel's tables are in its image is the same in every guest that runs it, so
+ * it is remembered: $MOSE_CACHE_DIR/kernels (or $XDG_CACHE_HOME/mose/kernels, or
+ * ~/.cache/mose/kernels) has a small file for each build id. It holds offsets alone:
+ * what the tables say is read out of the guest each time, and checked as if nothing
+ * were known.
  */
 #pragma once
 
@@ -18,5 +19,6 @@ typedef struct {
  * its build id at its place. At most 256 are looked at. */
 gboolean mose_linux_cache_find(MoseSpace *space, guint64 text, MoseLinuxLayout *ret);
 
-/* Remember it for @build_id (hexadecimal). A cache that cannot be written is no error. */
+/* Remember it for @build_id (hexadecimal). A cache that cannot be written is no error.
+ */
 void mose_linux_cache_keep(const char *build_id, const MoseLinuxLayout *layout);

@@ -7,7 +7,8 @@
 #include "util/error.h"
 
 #define STEP ((guint64)2 << 20)
-/* A hole so large ends the image; smaller ones are what it gave back after its start. */
+/* A hole so large ends the image; smaller ones are what it gave back after its start.
+ */
 #define MAX_HOLE ((guint64)64 << 20)
 #define MAX_SIZE ((guint64)512 << 20)
 #define PTI_USER 0x1000u /* Linux arch/x86/entry/calling.h: PTI_USER_PGTABLE_MASK */
@@ -65,7 +66,8 @@ look_below(MoseMemory *memory, const MosePaging *paging, guint64 address,
     add_place(places, paging, text);
 }
 
-/* A vCPU in user mode may use tables that lack the kernel; the others lie before them. */
+/* A vCPU in user mode may use tables that lack the kernel; the others lie before them.
+ */
 static void
 look_at_vcpu(MoseMemory *memory, const MoseVcpu *vcpu, GArray *places)
 {
@@ -156,8 +158,8 @@ mose_linux_image_copy(MoseSpace *space, guint64 text, gsize *ret_size)
 
     for (guint64 at = text; at < end; at += walk.left)
         if (mose_space_page(space, at, &walk))
-            mose_memory_peek(mose_space_memory(space), walk.physical, image + (at - text),
-                             MIN(walk.left, end - at));
+            mose_memory_peek(mose_space_memory(space), walk.physical,
+                             image + (at - text), MIN(walk.left, end - at));
     *ret_size = end - text;
     return image;
 }

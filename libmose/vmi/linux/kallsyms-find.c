@@ -44,8 +44,8 @@ end_of_tokens(const Image *image, gsize zero, gsize *ret_starts, gsize *ret)
     gsize at = zero;
 
     for (int i = '0'; i < N_TOKENS; i++) {
-        gsize len = strnlen((const char *)image->bytes + at,
-                            MIN(image->size - at, (gsize)512));
+        gsize len =
+            strnlen((const char *)image->bytes + at, MIN(image->size - at, (gsize)512));
 
         if (len == 0 || len == 512 || len == image->size - at)
             return FALSE;
@@ -73,8 +73,8 @@ check_tokens(const Image *image, gsize zero, MoseKallsyms *ret)
     for (int i = 1; i < N_TOKENS; i++) {
         gsize start = begin + number(image, ret->token_index + i * 2, 2);
 
-        if (start >= end || (i >= '0' ? start != starts[i]
-                                      : image->bytes[start - 1] != '\0'))
+        if (start >= end ||
+            (i >= '0' ? start != starts[i] : image->bytes[start - 1] != '\0'))
             return FALSE;
     }
     ret->tokens = begin;

@@ -78,14 +78,13 @@ read_parts(Parts *parts, MoseSpace *space, GError **error)
         parts->tokens =
             copy(space, parts->text + table->tokens, table->tokens_size, error);
     if (parts->tokens)
-        parts->offsets = copy(space, parts->text + table->offsets,
-                              entry * table->n_symbols, error);
+        parts->offsets =
+            copy(space, parts->text + table->offsets, entry * table->n_symbols, error);
     return parts->offsets &&
            mose_space_read(space, parts->text + table->token_index, parts->index,
                            sizeof(parts->index), NULL, error) &&
-           (table->base == 0 ||
-            mose_space_read_number(space, parts->text + table->base, 8, &parts->base,
-                                   error)) &&
+           (table->base == 0 || mose_space_read_number(space, parts->text + table->base,
+                                                       8, &parts->base, error)) &&
            check_tokens(parts, error);
 }
 

@@ -10,11 +10,11 @@
  *                [seqs]
  *
  * names: for each symbol the number of its bytes (one byte, or since 6.1 two where the
- * first one's highest bit is set) and these, each of them the number of a token. Expanded,
- * the first character is the type. markers: the offset in names of every 256th symbol.
- * token_table: 256 strings; those of characters that names are made of are these
- * themselves, so it holds "0", "1", ..., "9" one behind the other. token_index: where each
- * begins (16 bits).
+ * first one's highest bit is set) and these, each of them the number of a token.
+ * Expanded, the first character is the type. markers: the offset in names of every
+ * 256th symbol. token_table: 256 strings; those of characters that names are made of
+ * are these themselves, so it holds "0", "1", ..., "9" one behind the other.
+ * token_index: where each begins (16 bits).
  */
 #pragma once
 
@@ -23,11 +23,11 @@
 
 typedef enum {
     /* kallsyms_sym_address() in Linux kernel/kallsyms.c: */
-    MOSE_KALLSYMS_ABSOLUTE,   /* 64-bit addresses (no CONFIG_KALLSYMS_BASE_RELATIVE) */
-    MOSE_KALLSYMS_RELATIVE,   /* relative_base + offset */
-    MOSE_KALLSYMS_PERCPU,     /* that for negative offsets, as base - 1 - offset; others are
-                                 absolute (CONFIG_KALLSYMS_ABSOLUTE_PERCPU) */
-    MOSE_KALLSYMS_OWN_PLACE,  /* the offset's own address + offset (since 7.0) */
+    MOSE_KALLSYMS_ABSOLUTE, /* 64-bit addresses (no CONFIG_KALLSYMS_BASE_RELATIVE) */
+    MOSE_KALLSYMS_RELATIVE, /* relative_base + offset */
+    MOSE_KALLSYMS_PERCPU, /* that for negative offsets, as base - 1 - offset; others are
+                             absolute (CONFIG_KALLSYMS_ABSOLUTE_PERCPU) */
+    MOSE_KALLSYMS_OWN_PLACE, /* the offset's own address + offset (since 7.0) */
     MOSE_KALLSYMS_N_FORMS,
 } MoseKallsymsForm;
 
@@ -46,9 +46,9 @@ typedef struct {
 #define MOSE_KALLSYMS_MAX_NAMES ((guint64)128 << 20)
 
 /*
- * Find it in a copy of the image, of @size bytes, that begins at @text in the guest, with
- * holes as zeros. It is taken only if _text has that address by it, and all fits: nothing
- * is guessed. NOT_FOUND in words.
+ * Find it in a copy of the image, of @size bytes, that begins at @text in the guest,
+ * with holes as zeros. It is taken only if _text has that address by it, and all fits:
+ * nothing is guessed. NOT_FOUND in words.
  */
 gboolean mose_kallsyms_find(const guint8 *image, gsize size, guint64 text,
                             MoseKallsyms *ret, GError **error);

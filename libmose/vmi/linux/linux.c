@@ -136,12 +136,12 @@ read_banner(MoseLinux *kernel, GError **error)
         return FALSE;
     }
     at = strlen(begin);
-    kernel->release =
-        g_strndup(kernel->banner + at, strcspn(kernel->banner + at, " "));
+    kernel->release = g_strndup(kernel->banner + at, strcspn(kernel->banner + at, " "));
     return TRUE;
 }
 
-/* Without BTF there are symbols all the same: mose_linux_need_types() says what lacks. */
+/* Without BTF there are symbols all the same: mose_linux_need_types() says what lacks.
+ */
 static void
 read_types(MoseLinux *kernel)
 {
@@ -155,8 +155,7 @@ read_types(MoseLinux *kernel)
     bytes = g_malloc(end - begin);
     if (mose_space_read(kernel->space, begin, bytes, end - begin, NULL,
                         &kernel->no_types))
-        kernel->types =
-            mose_types_new(bytes, end - begin, NULL, &kernel->no_types);
+        kernel->types = mose_types_new(bytes, end - begin, NULL, &kernel->no_types);
 }
 
 static void

@@ -12,9 +12,10 @@ enum { NEXT = 0, PREV = 8 };
 static gboolean
 has_changed(guint64 at, GError **error)
 {
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
-                "a list of the guest's changed while it was read, at 0x%"
-                G_GINT64_MODIFIER "x", at);
+    g_set_error(
+        error, MOSE_ERROR, MOSE_ERROR_AGAIN,
+        "a list of the guest's changed while it was read, at 0x%" G_GINT64_MODIFIER "x",
+        at);
     return FALSE;
 }
 
@@ -22,7 +23,8 @@ static gboolean
 is_too_long(guint64 head, guint max, GError **error)
 {
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                "the guest's list at 0x%" G_GINT64_MODIFIER "x has more than %u entries",
+                "the guest's list at 0x%" G_GINT64_MODIFIER
+                "x has more than %u entries",
                 head, max);
     return FALSE;
 }

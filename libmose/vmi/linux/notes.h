@@ -4,8 +4,9 @@
 
 #include "vmi/linux/linux.h"
 
-/* The id of the GNU build-id note within @size bytes of notes at @notes, in hexadecimal,
- * and where its bytes are; NULL where there is none. Free with g_free(). */
+/* The id of the GNU build-id note within @size bytes of notes at @notes, in
+ * hexadecimal, and where its bytes are; NULL where there is none. Free with g_free().
+ */
 char *mose_notes_build_id(const guint8 *notes, gsize size, gsize *ret_offset);
 
 /* That of the kernel (between __start_notes and __stop_notes), and its address. */

@@ -103,7 +103,8 @@ is_sorted(const GArray *all)
     return TRUE;
 }
 
-/* What has no size of its own reaches to the next address; the last one's is unknown. */
+/* What has no size of its own reaches to the next address; the last one's is unknown.
+ */
 static void
 set_sizes(GArray *all)
 {

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mose sym: a guest's kernel symbols, both ways. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/look.h"
+#include "util/error.h"
+#include "util/json.h"
+
+static gboolean all;
+
+static const GOptionEntry entries[] = {
+    { "all", 'a', 0, G_OPTION_ARG_NONE, &all,
+      "every symbol, as /proc/kallsyms has them", NULL },
+    { NULL },
+};
+
+static JsonObject *
+to_json(const MoseSymbol *symbol, guint64 offset)
+{
+    g_autofree char *address =
+        g_strdup_printf("0x%" G_GINT64_MODIFIER "x", symbol->address);
+    g_autofree char *type = g_strdup_printf("%c", symbol->type);
+    JsonObject *object =
+        mose_json_object("name", "s", symbol->name, "address", "s", address, "type",
+                         "s", type, "size", "i", (gint64)symbol->size, NULL);
+
+    if (symbol->module)
+        json_object_set_string_member(object, "module", symbol->module);
+    if (offset)
+        json_object_set_int_member(object, "offset", offset);
+    return object;
+}
+
+static void
+print_symbol(const MoseSymbol *symbol)
+{
+    printf("%016" G_GINT64_MODIFIER "x %c %s", symbol->address, symbol->type,
+           symbol->name);
+    printf(symbol->module ? "\t[%s]\n" : "\n", symbol->module);
+}
+
+static void
+print_all(const MoseSymbols *symbols, JsonArray *list)
+{
+    for (guint i = 0; i < mose_symbols_count(symbols); i++) {
+        const MoseSymbol *symbol = mose_symbols_nth(symbols, i);
+
+        if (mose_cli_json())
+            json_array_add_object_element(list, to_json(symbol, 0));
+        else
+            print_symbol(symbol);
+    }
+}
+
+/* A number with 0x before it, or sixteen digits, is an address; else it is a name, with
+ * its module before a colon if need be. */
+static gboolean
+is_address(const char *word, guint64 *ret)
+{
+    const char *digits = g_str_has_prefix(word, "0x") ? word + 2 : word;
+    char *end;
+
+    if (digits == word && strlen(word) != 16)
+        return FALSE;
+    *ret = g_ascii_strtoull(digits, &end, 16);
+    return end != digits && *end == '\0';
+}
+
+static const MoseSymbol *
+look_up(const MoseSymbols *symbols, const char *word, guint64 *ret_offset)
+{
+    const MoseSymbol *symbol;
+    guint64 address;
+    g_auto(GStrv) parts = NULL;
+
+    *ret_offset = 0;
+    if (is_address(word, &address)) {
+        symbol = mose_symbols_by_address(symbols, address);
+        *ret_offset = symbol ? address - symbol->address : 0;
+        return symbol;
+    }
+    parts = g_strsplit(word, ":", 2);
+    return parts[1] ? mose_symbols_by_name(symbols, parts[0], parts[1])
+                    : mose_symbols_by_name(symbols, NULL, word);
+}
+
+static gboolean
+print_one(const MoseLook *look, const char *word, JsonArray *list, GError **error)
+{
+    guint64 offset;
+    const MoseSymbol *symbol = look_up(look->kernel->symbols, word, &offset);
+
+    if (!symbol) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "%s: nothing in its kernel is called, or at, %s", look->name, word);
+        return FALSE;
+    }
+    if (mose_cli_json())
+        json_array_add_object_element(list, to_json(symbol, offset));
+    else if (offset)
+        printf("%s = %s+0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x%s%s%s\n",
+               word, symbol->name, offset, symbol->size, symbol->module ? " [" : "",
+               symbol->module ? symbol->module : "", symbol->module ? "]" : "");
+    else
+        print_symbol(symbol);
+    return TRUE;
+}
+
+int
+mose_cmd_sym(int argc, char **argv)
+{
+    g_auto(MoseLook) look = { 0 };
+    g_autoptr(GError) error = NULL;
+    JsonArray *list = json_array_new();
+    g_autoptr(JsonObject) object = mose_json_object("symbols", "a", list, NULL);
+    g_autofree char *text = NULL;
+    int ret;
+
+    if (!mose_cli_parse(&argc, &argv, entries, 1, -1, &ret))
+        return ret;
+    if ((argc == 2) != all) {
+        fprintf(stderr, "mose sym: name symbols or addresses, or give --all\n");
+        return MOSE_EXIT_USAGE;
+    }
+    if (!mose_look_open_linux(&look, argv[1], &error))
+        return mose_look_fail(&look, error);
+    for (int i = 2; i < argc; i++)
+        if (!print_one(&look, argv[i], list, &error))
+            return mose_look_fail(&look, error);
+    if (all)
+        print_all(look.kernel->symbols, list);
+    if (mose_cli_json()) {
+        text = mose_json_text(object, TRUE);
+        puts(text);
+    }
+    return MOSE_EXIT_DONE;
+}
