@@ -5,7 +5,7 @@
 #include "util/error.h"
 #include "vmi/linux/kallsyms.h"
 
-enum { N_TOKENS = 256, ALIGNMENT = 8, MARKED = 256, MIN_SYMBOLS = 256 };
+enum { N_TOKENS = 256, MARKED = 256, MIN_SYMBOLS = 256 };
 /* How far before the tokens the names may begin, and how many false starts are looked
  * at. */
 #define MAX_BACK ((gsize)160 << 20)
@@ -15,12 +15,13 @@ typedef struct {
     const guint8 *bytes;
     gsize size;
     guint64 text;
+    gsize alignment; /* of the parts: 8 or 4 */
 } Image;
 
 static gsize
-align(gsize at)
+align(const Image *image, gsize at)
 {
-    return (at + ALIGNMENT - 1) & ~(gsize)(ALIGNMENT - 1);
+    return (at + image->alignment - 1) & ~(image->alignment - 1);
 }
 
 static guint64
@@ -64,7 +65,7 @@ check_tokens(const Image *image, gsize zero, MoseKallsyms *ret)
 
     if (!end_of_tokens(image, zero, starts, &end))
         return FALSE;
-    ret->token_index = align(end);
+    ret->token_index = align(image, end);
     if (ret->token_index + N_TOKENS * 2 > image->size ||
         number(image, ret->token_index, 2) != 0 ||
         number(image, ret->token_index + '0' * 2, 2) > zero)
@@ -79,7 +80,7 @@ check_tokens(const Image *image, gsize zero, MoseKallsyms *ret)
     }
     ret->tokens = begin;
     ret->tokens_size = end - begin;
-    return begin % ALIGNMENT == 0;
+    return begin % image->alignment == 0;
 }
 
 /* --- the names --- */
@@ -117,38 +118,67 @@ static gboolean
 check_names(const Image *image, gsize at, gsize limit, MoseKallsyms *ret)
 {
     g_autoptr(GArray) marks = g_array_new(FALSE, FALSE, sizeof(guint32));
-    guint64 count = number(image, at, 8);
+    guint32 count = number(image, at, 4);
     gsize end, markers;
 
-    if (count < MIN_SYMBOLS || count > MOSE_KALLSYMS_MAX_SYMBOLS ||
-        !skip_names(image, at + ALIGNMENT, limit, count, marks, &end))
+    if (!skip_names(image, at + image->alignment, limit, count, marks, &end))
         return FALSE;
-    markers = align(end);
+    markers = align(image, end);
     if (markers > limit || marks->len * 4 > limit - markers)
         return FALSE;
     for (guint i = 0; i < marks->len; i++)
         if (number(image, markers + i * 4, 4) != g_array_index(marks, guint32, i))
             return FALSE;
     ret->n_symbols = count;
-    ret->names = at + ALIGNMENT;
+    ret->names = at + image->alignment;
     ret->names_size = end - ret->names;
     return TRUE;
 }
 
-/* num_syms and its padding are eight bytes; between the names and the tokens there are
- * hardly any that could be such a number. */
+/*
+ * What num_syms can be. With its padding it is eight bytes, and between the names and
+ * the tokens there are hardly any that could be such a number. Where there is no
+ * padding, the markers end where the tokens begin, and how many there are tells it to
+ * within 256.
+ */
+static void
+bound_count(const Image *image, const MoseKallsyms *table, guint64 *ret_min,
+            guint64 *ret_max)
+{
+    guint64 before = G_MAXUINT32;
+    guint n = 0;
+
+    *ret_min = MIN_SYMBOLS;
+    *ret_max = MOSE_KALLSYMS_MAX_SYMBOLS;
+    if (image->alignment == 8)
+        return;
+    for (gsize at = table->tokens; at >= 4 && before != 0; at -= 4, n++) {
+        guint64 mark = number(image, at - 4, 4);
+
+        if (mark >= before)
+            break;
+        before = mark;
+    }
+    if (n == 0 || before != 0)
+        *ret_max = 0;
+    else
+        *ret_min = (guint64)(n - 1) * MARKED + 1, *ret_max = (guint64)n * MARKED;
+}
+
 static gboolean
 find_names(const Image *image, MoseKallsyms *ret)
 {
     gsize stop = ret->tokens > MAX_BACK ? ret->tokens - MAX_BACK : 0;
+    guint64 min, max;
     guint starts = 0;
 
-    for (gsize at = ret->tokens; at >= stop + ALIGNMENT;) {
+    bound_count(image, ret, &min, &max);
+    for (gsize at = ret->tokens; max > 0 && at >= stop + image->alignment;) {
         guint64 value;
 
-        at -= ALIGNMENT;
-        value = number(image, at, 8);
-        if (value < MIN_SYMBOLS || value > MOSE_KALLSYMS_MAX_SYMBOLS)
+        at -= image->alignment;
+        value = number(image, at, image->alignment);
+        if (value < min || value > max)
             continue;
         if (check_names(image, at, ret->tokens, ret))
             return TRUE;
@@ -245,18 +275,17 @@ check_addresses(const Image *image, const MoseKallsyms *table, guint32 first)
 static gboolean
 find_addresses(const Image *image, MoseKallsyms *table)
 {
-    gsize behind = align(table->token_index + N_TOKENS * 2);
-    gsize n = table->n_symbols, before = table->names - ALIGNMENT;
+    gsize behind = align(image, table->token_index + N_TOKENS * 2);
+    gsize n = table->n_symbols, before = table->names - image->alignment;
     const struct {
         MoseKallsymsForm form;
         gsize offsets, base;
     } places[] = {
         { MOSE_KALLSYMS_OWN_PLACE, behind, 0 },
-        { MOSE_KALLSYMS_PERCPU, behind, align(behind + n * 4) },
-        { MOSE_KALLSYMS_RELATIVE, behind, align(behind + n * 4) },
-        { MOSE_KALLSYMS_PERCPU, before - ALIGNMENT - align(n * 4), before - ALIGNMENT },
-        { MOSE_KALLSYMS_RELATIVE, before - ALIGNMENT - align(n * 4),
-          before - ALIGNMENT },
+        { MOSE_KALLSYMS_PERCPU, behind, align(image, behind + n * 4) },
+        { MOSE_KALLSYMS_RELATIVE, behind, align(image, behind + n * 4) },
+        { MOSE_KALLSYMS_PERCPU, before - 8 - align(image, n * 4), before - 8 },
+        { MOSE_KALLSYMS_RELATIVE, before - 8 - align(image, n * 4), before - 8 },
         { MOSE_KALLSYMS_ABSOLUTE, before - n * 8, 0 },
         { MOSE_KALLSYMS_ABSOLUTE, behind, 0 },
     };
@@ -274,27 +303,37 @@ find_addresses(const Image *image, MoseKallsyms *table)
     return FALSE;
 }
 
+/* *@missing is what was not there. */
+static gboolean
+find(const Image *image, gsize zero, MoseKallsyms *ret, const char **missing)
+{
+    if (!check_tokens(image, zero, ret))
+        return FALSE;
+    *missing = "tokens, and no names that fit";
+    if (!find_names(image, ret))
+        return FALSE;
+    *missing = "names, and no addresses that fit";
+    return find_addresses(image, ret);
+}
+
 gboolean
-mose_kallsyms_find(const guint8 *image, gsize size, guint64 text, MoseKallsyms *ret,
+mose_kallsyms_find(const guint8 *bytes, gsize size, guint64 text, MoseKallsyms *ret,
                    GError **error)
 {
     static const guint8 digits[] = { '0', 0, '1', 0, '2', 0, '3', 0, '4', 0,
                                      '5', 0, '6', 0, '7', 0, '8', 0, '9', 0 };
-    const Image whole = { image, size, text };
-    const guint8 *at = image;
+    const guint8 *at = bytes;
     const char *missing = "no table of its tokens";
 
-    while ((at = memmem(at, size - (at - image), digits, sizeof(digits)))) {
-        gsize zero = at++ - image;
+    while ((at = memmem(at, size - (at - bytes), digits, sizeof(digits)))) {
+        gsize zero = at++ - bytes;
 
-        if (!check_tokens(&whole, zero, ret))
-            continue;
-        missing = "tokens, and no names that fit";
-        if (!find_names(&whole, ret))
-            continue;
-        missing = "names, and no addresses that fit";
-        if (find_addresses(&whole, ret))
-            return TRUE;
+        for (gsize alignment = 8; alignment >= 4; alignment -= 4) {
+            const Image image = { bytes, size, text, alignment };
+
+            if (find(&image, zero, ret, &missing))
+                return TRUE;
+        }
     }
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                 "no kallsyms in the %" G_GSIZE_FORMAT " KB at 0x%" G_GINT64_MODIFIER

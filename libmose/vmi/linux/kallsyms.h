@@ -2,7 +2,7 @@
 /*
  * The kernel's own table of its symbols (Linux kernel/kallsyms.c, scripts/kallsyms.c),
  * found in its image and read. It has no length, no version and no signature; these are
- * its parts, each aligned to 8 bytes:
+ * its parts, each aligned to 8 bytes, or, in 7.x, which has no relative_base, to 4:
  *
  *   up to 6.3    offsets [relative_base] num_syms names markers [seqs] token_table
  *                token_index
@@ -46,11 +46,11 @@ typedef struct {
 #define MOSE_KALLSYMS_MAX_NAMES ((guint64)128 << 20)
 
 /*
- * Find it in a copy of the image, of @size bytes, that begins at @text in the guest,
- * with holes as zeros. It is taken only if _text has that address by it, and all fits:
- * nothing is guessed. NOT_FOUND in words.
+ * Find it in @bytes, a copy of the image of @size bytes, that begins at @text in the
+ * guest, with holes as zeros. It is taken only if _text has that address by it, and all
+ * fits: nothing is guessed. NOT_FOUND in words.
  */
-gboolean mose_kallsyms_find(const guint8 *image, gsize size, guint64 text,
+gboolean mose_kallsyms_find(const guint8 *bytes, gsize size, guint64 text,
                             MoseKallsyms *ret, GError **error);
 
 /* Read it out of the guest and add all of it to @symbols. INVALID, saying what does not
