@@ -27,6 +27,7 @@ const MoseCommand mose_commands[] = {
     { "discard", "FORK ...", "end forks", mose_cmd_discard },
     { "receive", "", "the far end of a switch between two hosts", mose_cmd_receive },
     { "stream", "show|diff FILE ...", "look into migration streams", mose_cmd_stream },
+    { "ps", "NAME|CORE", "the tasks of a guest", mose_cmd_ps },
     { "sym", "NAME|CORE SYMBOL|ADDRESS ...", "a kernel's symbols, both ways",
       mose_cmd_sym },
     { NULL },
