@@ -10,7 +10,9 @@
 /* A hole so large ends the image; smaller ones are what it gave back after its start.
  */
 #define MAX_HOLE ((guint64)64 << 20)
-#define MAX_SIZE ((guint64)512 << 20)
+#define MAX_SIZE ((guint64)256 << 20)
+/* A guest has one kernel; that each vCPU leads somewhere else is a trick. */
+#define MAX_PLACES 8
 #define PTI_USER 0x1000u /* Linux arch/x86/entry/calling.h: PTI_USER_PGTABLE_MASK */
 enum { PAGE_FAULT = 14, GATE = 16 };
 
@@ -46,7 +48,8 @@ add_place(GArray *places, const MosePaging *paging, guint64 text)
         if (other->text == text && other->paging.cr3 == paging->cr3)
             return;
     }
-    g_array_append_val(places, place);
+    if (places->len < MAX_PLACES)
+        g_array_append_val(places, place);
 }
 
 /* The image is mapped without a gap at its beginning, which is aligned to 2 MB, and

@@ -14,13 +14,13 @@ typedef struct {
 } MoseLinuxPlace;
 
 /*
- * The places where a kernel's image may begin, of MoseLinuxPlace, without doubles: from
- * each vCPU's IDT, whose page fault handler is in it, by the vCPU's page tables and,
- * with page-table isolation, their other half; and by VMCOREINFO. Empty: there are
- * none.
+ * The places where a kernel's image may begin, of MoseLinuxPlace: eight at most, no two
+ * alike. From each vCPU's IDT, whose page fault handler is in it, by the vCPU's page
+ * tables and, with page-table isolation, their other half; and by VMCOREINFO. Empty:
+ * there are none.
  */
 GArray *mose_linux_places(MoseMemory *memory, GError **error);
 
 /* A copy of the image behind @place, with holes as zeros; free with g_free(). At most
- * 512 MB. */
+ * 256 MB. */
 guint8 *mose_linux_image_copy(MoseSpace *space, guint64 text, gsize *ret_size);

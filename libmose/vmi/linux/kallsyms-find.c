@@ -10,13 +10,23 @@ enum { N_TOKENS = 256, MARKED = 256, MIN_SYMBOLS = 256 };
  * at. */
 #define MAX_BACK ((gsize)160 << 20)
 #define MAX_STARTS 4096
+/* Names and tokens that are looked at in all, whatever the image holds: some seconds. A
+ * real one takes a million. */
+#define MAX_WORK (200u << 20)
 
 typedef struct {
     const guint8 *bytes;
     gsize size;
     guint64 text;
     gsize alignment; /* of the parts: 8 or 4 */
+    guint *work;     /* that is left */
 } Image;
+
+static gboolean
+may_work(const Image *image)
+{
+    return *image->work > 0 && --*image->work > 0;
+}
 
 static gsize
 align(const Image *image, gsize at)
@@ -48,7 +58,7 @@ end_of_tokens(const Image *image, gsize zero, gsize *ret_starts, gsize *ret)
         gsize len =
             strnlen((const char *)image->bytes + at, MIN(image->size - at, (gsize)512));
 
-        if (len == 0 || len == 512 || len == image->size - at)
+        if (len == 0 || len == 512 || len == image->size - at || !may_work(image))
             return FALSE;
         ret_starts[i] = at;
         at += len + 1;
@@ -101,7 +111,7 @@ skip_names(const Image *image, gsize at, gsize limit, guint32 count, GArray *mar
 
             g_array_append_val(marks, mark);
         }
-        if (limit - at < 3)
+        if (limit - at < 3 || !may_work(image))
             return FALSE;
         len = image->bytes[at++];
         if (len & 0x80)
@@ -223,6 +233,8 @@ find_name(const Image *image, const MoseKallsyms *table, const char *name, guint
 
         if (len & 0x80)
             len = (len & 0x7f) | (guint)image->bytes[at++] << 7;
+        if (!may_work(image))
+            return FALSE;
         if (is_name(image, table, at, len, name)) {
             *ret = i;
             return TRUE;
@@ -265,7 +277,7 @@ check_addresses(const Image *image, const MoseKallsyms *table, guint32 first)
     for (guint32 i = first; i < table->n_symbols; i++) {
         guint64 address = address_of(image, table, i);
 
-        if (address < last)
+        if (address < last || !may_work(image))
             return FALSE;
         last = address;
     }
@@ -324,12 +336,13 @@ mose_kallsyms_find(const guint8 *bytes, gsize size, guint64 text, MoseKallsyms *
                                      '5', 0, '6', 0, '7', 0, '8', 0, '9', 0 };
     const guint8 *at = bytes;
     const char *missing = "no table of its tokens";
+    guint work = MAX_WORK;
 
-    while ((at = memmem(at, size - (at - bytes), digits, sizeof(digits)))) {
+    while (work > 0 && (at = memmem(at, size - (at - bytes), digits, sizeof(digits)))) {
         gsize zero = at++ - bytes;
 
         for (gsize alignment = 8; alignment >= 4; alignment -= 4) {
-            const Image image = { bytes, size, text, alignment };
+            const Image image = { bytes, size, text, alignment, &work };
 
             if (find(&image, zero, ret, &missing))
                 return TRUE;
