@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Debian packages for MOSE's cache, for the scripts that source this: apt works on
+# Debian packages for MOSE's cache, for the scripts that source this, with $tools the
+# directory that this is in: apt works on
 # directories of its own in $work, with this machine's package sources. Nothing is
 # installed on this system and no root is needed.
 
@@ -93,4 +94,27 @@ unpack()
         dpkg-deb -W --showformat='${Package} ${Version}\n' "$deb"
     done >"$work/manifest"
     mv "$work/manifest" "$work/packages/MANIFEST"
+}
+
+# use_suite SUITE: packages of that suite of Debian alone, from where this machine has
+# its own.
+use_suite()
+{
+    # shellcheck source=/dev/null
+    own=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # shellcheck disable=SC2154 # set by the script that sources this
+    fields=$(awk -v suite="$own" -f "$tools/apt-source.awk" /etc/apt/sources.list \
+        /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null) ||
+        die "no apt source serves $own main, from which that of $1 could be told"
+    mkdir -p "$work/apt/etc/sources.list.d"
+    cat >"$work/apt/etc/sources.list.d/$1.sources" <<SOURCE
+Types: deb
+$fields
+Suites: $1
+Components: main
+SOURCE
+    cat >>"$work/apt/conf" <<CONF
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "$work/apt/etc/sources.list.d";
+CONF
 }

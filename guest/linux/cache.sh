@@ -3,11 +3,25 @@
 #
 # Where the demo guest lives, for the scripts beside this file, which source it.
 
+tools=$here/../../tools
 # shellcheck source-path=SCRIPTDIR source=../../tools/private-apt.sh
-. "$here/../../tools/private-apt.sh"
+. "$tools/private-apt.sh"
 
-# The directory of the guest: packages/ as `fetch` left them, and the images.
+# guest_dir [KERNEL]: the directory of the guest with this machine's own kernel, or with
+# that of another version: packages/ as `fetch` left them, and the images.
 guest_dir()
 {
-    cache_dir guest-linux
+    cache_dir "guest-linux${1:+-$1}"
+}
+
+# kernel_suite KERNEL: the suite of Debian that has that version of Linux, or one that
+# starts with it.
+kernel_suite()
+{
+    case $1 in
+    6.1) echo bookworm ;;
+    6.12) echo trixie ;;
+    7) echo trixie-backports ;;
+    *) return 1 ;;
+    esac
 }
