@@ -46,5 +46,5 @@ typedef struct {
 } MoseKdumpPage;
 
 G_STATIC_ASSERT(sizeof(MoseKdumpHeader) == 464);
-G_STATIC_ASSERT(sizeof(MoseKdumpSub) == 112);
+G_STATIC_ASSERT(sizeof(MoseKdumpSub) == 104);
 G_STATIC_ASSERT(sizeof(MoseKdumpPage) == 24);

@@ -314,6 +314,10 @@ mose_kdump_new(MoseCoreFile *file, MoseCoreNotes *notes, GError **error)
         !read_notes(kdump, &header, &sub, notes, error) || !count_pages(kdump, error) ||
         !find_ranges(kdump, error))
         return NULL;
+    if (kdump->ranges->len == 0) {
+        refuse(kdump, MOSE_ERROR_INVALID, error, "no memory is in it");
+        return NULL;
+    }
     return g_steal_pointer(&kdump);
 }
 
