@@ -69,8 +69,6 @@ is_of_32_bits(const MoseKdumpHeader *header)
 static gboolean
 check_header(const MoseKdump *kdump, const MoseKdumpHeader *header, GError **error)
 {
-    const char *lacks = mose_unpack_lacks(header->status);
-
     if (header->block_size != MOSE_KDUMP_BLOCK)
         return is_of_32_bits(header)
                    ? refuse(kdump, MOSE_ERROR_UNSUPPORTED, error, "a core of 32 bits")
@@ -82,10 +80,11 @@ check_header(const MoseKdump *kdump, const MoseKdumpHeader *header, GError **err
                       "version %d of the kdump format (at 0x8)", header->version);
     if (header->sub_blocks == 0)
         return refuse(kdump, MOSE_ERROR_INVALID, error, "no sub header (at 0x1b0)");
-    if (lacks)
-        return refuse(kdump, MOSE_ERROR_UNSUPPORTED, error,
-                      "its pages are packed by %s, which this mose was built without",
-                      lacks);
+    if (header->status & ~(MOSE_PACKED_ANY | MOSE_PACKED_NOTED))
+        return refuse(
+            kdump, MOSE_ERROR_UNSUPPORTED, error,
+            "its pages are packed in a way that is not known: 0x%x (at 0x1a8)",
+            header->status);
     return TRUE;
 }
 
@@ -233,11 +232,14 @@ static gboolean
 find_ranges(MoseKdump *kdump, GError **error)
 {
     g_autofree guint8 *map = g_malloc(MOSE_KDUMP_BLOCK);
-    guint64 from = kdump->zeros_left_out ? kdump->ram_map : kdump->page_map;
+    g_autofree guint8 *more = g_malloc0(MOSE_KDUMP_BLOCK);
 
     for (guint64 i = 0; i < kdump->n_blocks; i++) {
-        if (!read_map(kdump, from, i, map, error))
+        if (!read_map(kdump, kdump->page_map, i, map, error) ||
+            (kdump->zeros_left_out && !read_map(kdump, kdump->ram_map, i, more, error)))
             return FALSE;
+        for (guint at = 0; at < MOSE_KDUMP_BLOCK; at++)
+            map[at] |= more[at];
         for (guint bit = 0; bit < FRAMES_A_BLOCK; bit++)
             if (map[bit / 8] == 0)
                 bit |= 7;

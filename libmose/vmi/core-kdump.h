@@ -12,8 +12,8 @@ gboolean mose_kdump_is(const guint8 *header, gsize len);
 
 /*
  * Read headers, notes and bitmaps of @file, which must outlive it. INVALID with offset;
- * UNSUPPORTED, in words, for one part of a split file, for one of 32 bits, and for what
- * this build cannot unpack.
+ * UNSUPPORTED, in words, for one part of a split file, for one of 32 bits, and for a
+ * way of packing that is not known.
  */
 MoseKdump *mose_kdump_new(MoseCoreFile *file, MoseCoreNotes *notes, GError **error);
 void mose_kdump_free(MoseKdump *kdump);

@@ -2,37 +2,19 @@
 /* Pages unpacked by the libraries that packed them; see core-unpack.h. */
 #include "vmi/core-unpack.h"
 
+#include <lzo/lzo1x.h>
+#include <snappy-c.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
-
-#ifdef MOSE_HAVE_LZO
-#include <lzo/lzo1x.h>
-#endif
-#ifdef MOSE_HAVE_SNAPPY
-#include <snappy-c.h>
-#endif
-
-const char *
-mose_unpack_lacks(guint32 flags)
-{
-#ifndef MOSE_HAVE_LZO
-    if (flags & MOSE_PACKED_LZO)
-        return "lzo";
-#endif
-#ifndef MOSE_HAVE_SNAPPY
-    if (flags & MOSE_PACKED_SNAPPY)
-        return "snappy";
-#endif
-    return NULL;
-}
 
 static gboolean
 unpack_zlib(const guint8 *from, gsize len, guint8 *to, gsize size)
 {
     uLongf got = size;
+    uLong used = len;
 
-    return uncompress(to, &got, from, len) == Z_OK && got == size;
+    return uncompress2(to, &got, from, &used) == Z_OK && got == size && used == len;
 }
 
 static gboolean
@@ -44,26 +26,18 @@ unpack_zstd(const guint8 *from, gsize len, guint8 *to, gsize size)
 static gboolean
 unpack_lzo(const guint8 *from, gsize len, guint8 *to, gsize size)
 {
-#ifdef MOSE_HAVE_LZO
     lzo_uint got = size;
 
     return lzo1x_decompress_safe(from, len, to, &got, NULL) == LZO_E_OK && got == size;
-#else
-    return FALSE;
-#endif
 }
 
 static gboolean
 unpack_snappy(const guint8 *from, gsize len, guint8 *to, gsize size)
 {
-#ifdef MOSE_HAVE_SNAPPY
     gsize got = size;
 
     return snappy_uncompress((const char *)from, len, (char *)to, &got) == SNAPPY_OK &&
            got == size;
-#else
-    return FALSE;
-#endif
 }
 
 gboolean

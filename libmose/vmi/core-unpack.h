@@ -15,10 +15,8 @@ enum {
     MOSE_PACKED_SNAPPY = 0x4,
     MOSE_PACKED_ZSTD = 0x20,
     MOSE_PACKED_ANY = 0x27,
+    MOSE_PACKED_NOTED = 0x18, /* of the file: cut short; without its vmemmap */
 };
-
-/* Whether this build can unpack what has @flags; else a word for what it lacks. */
-const char *mose_unpack_lacks(guint32 flags);
 
 /* @len bytes at @from, packed as @flags says (one of them, or 0), become @size bytes at
  * @to. */
