@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "util/error.h"
-#include "vmi/vcpu.h"
+#include "vmi/core-notes-format.h"
 
 #define MAX_VCPUS 8192 /* Linux's limit on x86-64 (arch/x86/Kconfig: NR_CPUS) */
 
@@ -17,39 +17,6 @@
 #define CR0_PG (1u << 31)
 #define CR4_PAE (1u << 5)
 #define SEGMENT_L (1u << 21) /* as the descriptor's second word has it */
-
-/* QEMU target/i386/arch_dump.c: QEMUCPUSegment, QEMUCPUState. More may be added at its
- * end: `size` tells. */
-typedef struct {
-    guint32 selector, limit, flags, pad;
-    guint64 base;
-} QemuSegment;
-
-typedef struct {
-    guint32 version, size;
-    guint64 rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp;
-    guint64 r8_to_r15[8];
-    guint64 rip, rflags;
-    QemuSegment cs, ds, es, fs, gs, ss, ldt, tr, gdt, idt;
-    guint64 cr[5];
-    guint64 kernel_gs_base; /* QEMU 3.0 and later */
-} QemuCpuState;
-
-#define QEMU_STATE_VERSION 1
-#define QEMU_STATE_MIN G_STRUCT_OFFSET(QemuCpuState, kernel_gs_base)
-
-/* Linux arch/x86/include/asm/user_64.h: user_regs_struct, within elf_prstatus
- * (include/linux/elfcore.h), whose other members are of no use here. */
-typedef struct {
-    guint8 before[112];
-    guint64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
-    guint64 rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss;
-    guint64 fs_base, gs_base, ds, es, fs, gs;
-    guint64 fpvalid;
-} Prstatus;
-
-G_STATIC_ASSERT(sizeof(QemuCpuState) == 440);
-G_STATIC_ASSERT(sizeof(Prstatus) == 336);
 
 void
 mose_core_notes_init(MoseCoreNotes *notes)
@@ -80,12 +47,12 @@ append(GArray *to, MoseVcpu *vcpu)
 static void
 add_qemu(MoseCoreNotes *notes, const guint8 *desc, gsize len)
 {
-    QemuCpuState state = { 0 };
+    MoseNoteQemu state = { 0 };
     MoseVcpu vcpu = { 0 };
 
     memcpy(&state, desc, MIN(len, sizeof(state)));
-    if (state.version != QEMU_STATE_VERSION || state.size > len ||
-        state.size < QEMU_STATE_MIN)
+    if (state.version != MOSE_NOTE_QEMU_VERSION || state.size > len ||
+        state.size < MOSE_NOTE_QEMU_MIN)
         return;
     vcpu.general[MOSE_RAX] = state.rax;
     vcpu.general[MOSE_RBX] = state.rbx;
@@ -120,7 +87,7 @@ add_qemu(MoseCoreNotes *notes, const guint8 *desc, gsize len)
 static void
 add_prstatus(MoseCoreNotes *notes, const guint8 *desc, gsize len)
 {
-    Prstatus status;
+    MoseNotePrstatus status;
     MoseVcpu vcpu = { 0 };
 
     if (len != sizeof(status))

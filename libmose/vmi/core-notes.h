@@ -41,3 +41,7 @@ void mose_core_notes_set_vmcoreinfo(MoseCoreNotes *notes, const guint8 *text,
  * does. See core-notes.c for how sure that is.
  */
 GArray *mose_core_notes_vcpus(const MoseCoreNotes *notes, gboolean is_x86_64);
+
+/* New notes of @vcpus (MoseVcpu), as QEMU has them: an NT_PRSTATUS each where they are
+ * in long mode, and QEMU's own. */
+GByteArray *mose_core_notes_make(const GArray *vcpus, gboolean is_long);
