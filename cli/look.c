@@ -5,28 +5,75 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "guest/journal.h"
 
-gboolean
-mose_look_open(MoseLook *look, const char *name, GError **error)
+/* While a guest is switched, the process that is asked may end. */
+#define TRIES 20
+#define WAIT_US 50000
+
+static gboolean
+open_memory(MoseLook *look, GError **error)
 {
-    look->name = name;
-    if (strchr(name, '/')) {
-        look->memory = mose_memory_of_core(name, error);
+    if (strchr(look->name, '/')) {
+        look->memory = mose_memory_of_core(look->name, error);
         return look->memory != NULL;
     }
-    look->guest = mose_guest_open(name, MOSE_GUEST_LOOK, error);
+    look->guest = mose_guest_open(look->name, MOSE_GUEST_LOOK, error);
     if (look->guest)
         look->memory = mose_memory_of_guest(look->guest, error);
     return look->memory != NULL;
 }
 
+static gboolean
+open_linux(MoseLook *look, GError **error)
+{
+    if (open_memory(look, error))
+        look->kernel = mose_linux_find(look->memory, error);
+    return look->kernel != NULL;
+}
+
+/* Whether the guest is, or is about to be, in another process than the one that was
+ * looked at. */
+static gboolean
+is_on_the_move(const MoseLook *look)
+{
+    g_autoptr(MoseGuest) now = mose_guest_open(look->name, MOSE_GUEST_LOOK, NULL);
+    MoseJournalEntry entry;
+
+    return now && look->guest &&
+           (now->generation != look->guest->generation ||
+            mose_journal_read(now->dir, &entry, NULL));
+}
+
+static gboolean
+try_open(MoseLook *look, const char *name,
+         gboolean (*open_it)(MoseLook *look, GError **error), GError **error)
+{
+    look->name = name;
+    for (int i = 0;; i++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (open_it(look, &cause))
+            return TRUE;
+        if (i == TRIES || !is_on_the_move(look)) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        mose_look_clear(look);
+        g_usleep(WAIT_US);
+    }
+}
+
+gboolean
+mose_look_open(MoseLook *look, const char *name, GError **error)
+{
+    return try_open(look, name, open_memory, error);
+}
+
 gboolean
 mose_look_open_linux(MoseLook *look, const char *name, GError **error)
 {
-    if (!mose_look_open(look, name, error))
-        return FALSE;
-    look->kernel = mose_linux_find(look->memory, error);
-    return look->kernel != NULL;
+    return try_open(look, name, open_linux, error);
 }
 
 void

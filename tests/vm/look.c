@@ -50,8 +50,12 @@ pids_of(JsonObject *object)
 static GHashTable *
 pids_outside(const char *name)
 {
-    g_autoptr(JsonObject) object = vm_mose_json("ps", name, NULL);
+    g_autofree char *out = NULL;
+    g_autoptr(JsonObject) object = NULL;
 
+    if (vm_mose(&out, NULL, "ps", name, "--json", NULL) != 0)
+        g_error("mose ps %s: %s", name, out);
+    object = mose_json_parse(out, -1, "mose ps", NULL);
     return pids_of(object);
 }
 

@@ -101,19 +101,18 @@ open_symbols(MoseLinux *kernel, GError **error)
 /* --- what is read once it has symbols --- */
 
 /* The tables by which it was found may be those of a task that ends: its own stay. */
-static gboolean
-use_own_tables(MoseLinux *kernel, GError **error)
+static void
+use_own_tables(MoseLinux *kernel)
 {
     MosePaging paging = *mose_space_paging(kernel->space);
     guint64 tables;
 
     /* arch/x86/include/asm/pgtable_64.h: swapper_pg_dir is init_top_pgt */
     if (!mose_linux_symbol(kernel, "init_top_pgt", &tables, NULL) ||
-        !mose_space_translate(kernel->space, tables, &paging.cr3, error))
-        return TRUE;
+        !mose_space_translate(kernel->space, tables, &paging.cr3, NULL))
+        return;
     mose_space_free(kernel->space);
     kernel->space = mose_space_new(kernel->memory, &paging);
-    return TRUE;
 }
 
 static gboolean
@@ -177,8 +176,10 @@ open_at(MoseMemory *memory, const MoseLinuxPlace *place, GError **error)
     kernel->memory = memory;
     kernel->text = place->text;
     kernel->space = mose_space_new(memory, &place->paging);
-    if (!open_symbols(kernel, error) || !use_own_tables(kernel, error) ||
-        !read_banner(kernel, error))
+    if (!open_symbols(kernel, error))
+        return NULL;
+    use_own_tables(kernel);
+    if (!read_banner(kernel, error))
         return NULL;
     read_types(kernel);
     read_n_cpus(kernel);
