@@ -25,6 +25,7 @@ const MoseCommand mose_commands[] = {
       mose_cmd_virtualize },
     { "fork", "NAME FORK ...", "make throw-away copies of a guest", mose_cmd_fork },
     { "discard", "FORK ...", "end forks", mose_cmd_discard },
+    { "dump", "NAME FILE", "write a core file of a guest", mose_cmd_dump },
     { "receive", "", "the far end of a switch between two hosts", mose_cmd_receive },
     { "stream", "show|diff FILE ...", "look into migration streams", mose_cmd_stream },
     { "ps", "NAME|CORE", "the tasks of a guest", mose_cmd_ps },

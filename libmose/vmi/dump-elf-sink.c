@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * QEMU's ELF core on its way to the file: its headers are kept until they are whole
- * (QEMU dump/dump.c:dump_begin: header, program headers, notes, memory), and others
- * written for them; the memory follows as it comes. What QEMU writes of a guest that is
- * not in long mode is left as it is: no kernel that is known runs there.
+ * (QEMU dump/dump.c:dump_begin: header, section headers since 7.2, program headers,
+ * notes, memory, the sections' names), and others written for them; the memory follows
+ * as it comes, and sections are left out. What QEMU writes of a guest that is not in
+ * long mode is left as it is: no kernel that is known runs there.
  */
 #include <elf.h>
 #include <string.h>
@@ -50,16 +51,16 @@ length(const GByteArray *headers, Elf64_Phdr *ret_notes)
     if (headers->len < sizeof(header))
         return sizeof(header);
     memcpy(&header, headers->data, sizeof(header));
-    end = sizeof(header) + header.e_phnum * sizeof(Elf64_Phdr);
+    end = header.e_phoff + header.e_phnum * sizeof(Elf64_Phdr);
     if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
         header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64 ||
-        header.e_phoff != sizeof(header) || header.e_phnum < 2 ||
-        header.e_phnum > MOSE_DUMP_MAX_PIECES || header.e_shnum != 0 ||
+        header.e_phoff < sizeof(header) || header.e_phoff > MAX_HEADERS ||
+        header.e_phnum < 2 || header.e_phnum > MOSE_DUMP_MAX_PIECES ||
         header.e_phentsize != sizeof(Elf64_Phdr))
         return 0;
     if (headers->len < end)
         return end;
-    memcpy(ret_notes, headers->data + sizeof(header), sizeof(*ret_notes));
+    memcpy(ret_notes, headers->data + header.e_phoff, sizeof(*ret_notes));
     if (ret_notes->p_type != PT_NOTE || ret_notes->p_offset != end ||
         ret_notes->p_filesz > MAX_HEADERS)
         return 0;
@@ -79,7 +80,7 @@ read_pieces(const GByteArray *headers, guint64 begin)
         MoseDumpPiece piece;
         Elf64_Phdr load;
 
-        memcpy(&load, headers->data + sizeof(header) + i * sizeof(load), sizeof(load));
+        memcpy(&load, headers->data + header.e_phoff + i * sizeof(load), sizeof(load));
         if (load.p_type != PT_LOAD || load.p_offset != at ||
             load.p_filesz > G_MAXINT64 - at || load.p_filesz == 0)
             return NULL;
@@ -160,6 +161,9 @@ feed(MoseDumpSink *sink, const guint8 *bytes, gsize len, GError **error)
         bytes += n;
         len -= n;
     }
+    /* Not what is behind the memory. */
+    if (elf->expected)
+        len = MIN(len, elf->expected - elf->at);
     return write_bytes(elf, bytes, len, error);
 }
 

@@ -62,9 +62,7 @@ copy_piece(MoseMemory *memory, const MoseDumpPiece *piece, guint64 begin,
         if (!mose_memory_read(memory, piece->address + at, buffer, n, error) ||
             !mose_dump_file_write(file, begin + piece->at + at, buffer, n, error))
             return FALSE;
-        if (options->progress)
-            options->progress(piece->at + at + n, mose_memory_size(memory),
-                              options->data);
+        mose_dump_tell(options, piece->at + at + n, mose_memory_size(memory));
     }
     return TRUE;
 }

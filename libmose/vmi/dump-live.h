@@ -10,3 +10,6 @@
 gboolean mose_dump_live(MoseMemory *memory, const MoseDumpKernel *kernel,
                         MoseDumpFile *file, const MoseDumpOptions *options,
                         GError **error);
+
+/* Tell of progress, in bytes of memory. */
+void mose_dump_tell(const MoseDumpOptions *options, guint64 done, guint64 total);

@@ -15,6 +15,7 @@
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "vmi/dump-live.h"
 
 #define FD_NAME "mose-dump"
 #define PIPE_SIZE (1 << 20)
@@ -87,8 +88,8 @@ tell(MoseQmp *qmp, const MoseDumpOptions *options, gint64 *last)
     *last = now;
     answer = mose_qmp_query(qmp, "query-dump", NULL, NULL);
     if (answer)
-        options->progress(mose_json_int(answer, "completed", 0),
-                          mose_json_int(answer, "total", 0), options->data);
+        mose_dump_tell(options, mose_json_int(answer, "completed", 0),
+                       mose_json_int(answer, "total", 0));
 }
 
 /* Wait until there is something to read. */

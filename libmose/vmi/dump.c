@@ -42,6 +42,17 @@ mose_dump_report_clear(MoseDumpReport *report)
     g_clear_pointer(&report->lacks, g_free);
 }
 
+void
+mose_dump_tell(const MoseDumpOptions *options, guint64 done, guint64 total)
+{
+    const MoseSwitchProgress progress = { .phase = "dump",
+                                          .left = total - MIN(done, total),
+                                          .total = total };
+
+    if (options->progress)
+        options->progress(&progress, options->data);
+}
+
 static gboolean
 check_format(const Dump *dump, GError **error)
 {
@@ -157,5 +168,9 @@ mose_dump(MoseGuest *guest, const char *path, const MoseDumpOptions *options,
         return FALSE;
     }
     ret->size = mose_dump_file_end(dump.file);
+    mose_guest_note(guest, "dumped",
+                    mose_json_object("live", "b", options->live, "stood-us", "i",
+                                     ret->stood_us, NULL));
+    mose_guest_save(guest, NULL);
     return TRUE;
 }

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "guest/guest.h"
+#include "switch/switch.h"
 
 typedef struct {
     const char
@@ -25,8 +26,8 @@ typedef struct {
     gboolean live;
     gboolean force;   /* a file that is there is replaced */
     int interrupt_fd; /* readable: no more of it; 0: none */
-    void (*progress)(guint64 done, guint64 total,
-                     gpointer data); /* bytes; may be NULL */
+    /* Told again and again in phase "dump"; may be NULL. */
+    void (*progress)(const MoseSwitchProgress *progress, gpointer data);
     gpointer data;
 } MoseDumpOptions;
 
