@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Debian packages for MOSE's cache, for the scripts that source this, with $tools the
-# directory that this is in: apt works on
-# directories of its own in $work, with this machine's package sources. Nothing is
-# installed on this system and no root is needed.
+# directory that it is in: apt works on directories of its own in $work, with this
+# machine's package sources. Nothing is installed on this system and no root is needed.
 
 # The directory of MOSE's cache called NAME: cache_dir NAME.
 cache_dir()

@@ -14,8 +14,7 @@ guest_dir()
     cache_dir "guest-linux${1:+-$1}"
 }
 
-# kernel_suite KERNEL: the suite of Debian that has that version of Linux, or one that
-# starts with it.
+# kernel_suite KERNEL: the suite of Debian that has a Linux of that version.
 kernel_suite()
 {
     case $1 in

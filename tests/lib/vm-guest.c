@@ -51,6 +51,7 @@ vm_guest_free(VmGuest *guest)
     g_free(guest->name);
     g_free(guest->console);
     g_free(guest->shell);
+    g_free(guest->images);
     g_free(guest);
 }
 
@@ -86,12 +87,18 @@ has(const char *text, const char *option)
     return text && strstr(text, option);
 }
 
+static char *
+image_of(const VmGuest *guest, const char *name)
+{
+    return guest->images ? g_build_filename(guest->images, name, NULL) : vm_image(name);
+}
+
 void
 vm_run(VmGuest *guest, const char *options, const char *extra, const char *append)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *kernel = vm_image("bzImage");
-    g_autofree char *initrd = vm_image("initrd.gz");
+    g_autofree char *kernel = image_of(guest, "bzImage");
+    g_autofree char *initrd = image_of(guest, "initrd.gz");
 
     add_printf(words, "run", "%s", guest->name);
     add_words(words, options);

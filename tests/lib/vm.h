@@ -16,6 +16,7 @@ typedef struct {
     guint port;          /* of its web server; 0: none */
     const char *address; /* and where that is */
     gboolean forwarded;  /* through user networking */
+    char *images;        /* its kernel and initrd; NULL: vm_image()'s */
 } VmGuest;
 
 /*
@@ -88,6 +89,14 @@ void vm_shell(const VmGuest *guest, const char *command);
 
 /* The same; what it printed. */
 char *vm_shell_output(const VmGuest *guest, const char *command);
+
+/*
+ * The same of a long output, with its errors: it comes through the guest's web server
+ * and is checked against its length and SHA-256 in the guest, where it takes as much
+ * memory for the while. Its length, without the NUL behind it, goes to *@ret_len (may
+ * be NULL).
+ */
+char *vm_guest_output(const VmGuest *guest, const char *command, gsize *ret_len);
 
 /* "running", "paused", ... of the guest, from `mose status`. */
 char *vm_state(const VmGuest *guest);
