@@ -14,7 +14,7 @@ static gboolean live, force;
 static char *format;
 
 static const GOptionEntry entries[] = {
-    { "format", 'f', 0, G_OPTION_ARG_STRING, &format,
+    { "format", 0, 0, G_OPTION_ARG_STRING, &format,
       "elf (the default), kdump-zlib, kdump-lzo or kdump-snappy", "FORMAT" },
     { "live", 0, 0, G_OPTION_ARG_NONE, &live,
       "while the guest runs on: the file is not of one moment", NULL },

@@ -3,7 +3,7 @@
 #
 # Completion of mose(1) for bash. Needs no bash-completion.
 
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream'
 
 # The options of command $1.
 _mose_options()
@@ -25,6 +25,7 @@ _mose_options()
         echo '--same-moment --paused --room --overcommit --overlay-dir --owner --export' \
             '--compress --import --json --help'
         ;;
+    dump) echo '--format --live --force --json --help' ;;
     receive) echo '--compress --json --help' ;;
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
@@ -74,6 +75,7 @@ _mose_words()
     status | stop | check | plug | emulate | virtualize) _mose_guests ;;
     fork) if (($2 == 2)); then _mose_guests; fi ;;
     discard) _mose_forks ;;
+    dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
     unplug) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
@@ -93,6 +95,7 @@ _mose_argument()
     emulate:--overlay-dir) echo FILES ;;
     virtualize:--disks | virtualize:--overlay-dir) ;;
     receive:--compress | fork:--compress | fork:--room | fork:--owner) ;;
+    dump:--format) echo 'elf kdump-zlib kdump-lzo kdump-snappy' ;;
     fork:--overlay-dir | fork:--export | fork:--import) echo FILES ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;
     emulate:--tcp | virtualize:--tcp) echo auto ;;
