@@ -75,3 +75,4 @@ int mose_cmd_dump(int argc, char **argv);
 int mose_cmd_ps(int argc, char **argv);
 int mose_cmd_stream(int argc, char **argv);
 int mose_cmd_sym(int argc, char **argv);
+int mose_cmd_type(int argc, char **argv);

@@ -31,6 +31,8 @@ const MoseCommand mose_commands[] = {
     { "ps", "NAME|CORE", "the tasks of a guest", mose_cmd_ps },
     { "sym", "NAME|CORE SYMBOL|ADDRESS ...", "a kernel's symbols, both ways",
       mose_cmd_sym },
+    { "type", "NAME|CORE EXPRESSION ...", "a kernel's structs, by type and path",
+      mose_cmd_type },
     { NULL },
 };
 

@@ -4,6 +4,7 @@
 # Completion of mose(1) for bash. Needs no bash-completion.
 
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream type'
 
 # The options of command $1.
 _mose_options()
@@ -29,6 +30,7 @@ _mose_options()
     receive) echo '--compress --json --help' ;;
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
+    type) echo '--max --depth --elements --nonzero --json --help' ;;
     *) echo '--json --help' ;;
     esac
 }
@@ -77,6 +79,7 @@ _mose_words()
     discard) _mose_forks ;;
     dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
     unplug) if (($2 == 2)); then _mose_guests; fi ;;
+    unplug | type) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
 }
