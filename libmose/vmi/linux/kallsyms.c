@@ -6,15 +6,11 @@
 
 #include "util/error.h"
 
-/* Linux include/linux/kallsyms.h: KSYM_NAME_LEN is 512 since 6.1. */
-enum { N_TOKENS = 256, MAX_NAME = 1024 };
-
 typedef struct {
     const MoseKallsyms *table;
     guint64 text;
     guint8 *names, *tokens, *offsets;
-    guint16 index[N_TOKENS];
-    guint8 lengths[N_TOKENS];
+    guint16 index[MOSE_NAMES_N_TOKENS];
     guint64 base;
 } Parts;
 
@@ -46,24 +42,6 @@ copy(MoseSpace *space, guint64 address, gsize size, GError **error)
 }
 
 static gboolean
-check_tokens(Parts *parts, GError **error)
-{
-    const gsize size = parts->table->tokens_size;
-
-    for (int i = 0; i < N_TOKENS; i++) {
-        gsize at = parts->index[i], len;
-
-        if (at >= size)
-            return set_invalid("a token lies outside of their table", error);
-        len = strnlen((const char *)parts->tokens + at, size - at);
-        if (len == size - at || len > G_MAXUINT8)
-            return set_invalid("a token has no end", error);
-        parts->lengths[i] = len;
-    }
-    return TRUE;
-}
-
-static gboolean
 read_parts(Parts *parts, MoseSpace *space, GError **error)
 {
     const MoseKallsyms *table = parts->table;
@@ -71,7 +49,7 @@ read_parts(Parts *parts, MoseSpace *space, GError **error)
 
     if (table->n_symbols > MOSE_KALLSYMS_MAX_SYMBOLS ||
         table->names_size > MOSE_KALLSYMS_MAX_NAMES ||
-        table->tokens_size > N_TOKENS * 512)
+        table->tokens_size > MOSE_NAMES_N_TOKENS * 512)
         return set_invalid("their size makes no sense", error);
     parts->names = copy(space, parts->text + table->names, table->names_size, error);
     if (parts->names)
@@ -84,8 +62,7 @@ read_parts(Parts *parts, MoseSpace *space, GError **error)
            mose_space_read(space, parts->text + table->token_index, parts->index,
                            sizeof(parts->index), NULL, error) &&
            (table->base == 0 || mose_space_read_number(space, parts->text + table->base,
-                                                       8, &parts->base, error)) &&
-           check_tokens(parts, error);
+                                                       8, &parts->base, error));
 }
 
 static guint64
@@ -110,21 +87,14 @@ address_of(const Parts *parts, guint32 i)
     }
 }
 
-/* The name whose @len tokens are at @bytes; its length, 0: too long. */
-static gsize
-expand(const Parts *parts, const guint8 *bytes, guint len, char *to)
+static guint64 *
+addresses_of(const Parts *parts)
 {
-    gsize done = 0;
+    guint64 *ret = g_new(guint64, parts->table->n_symbols);
 
-    for (guint i = 0; i < len; i++) {
-        guint8 token = bytes[i];
-
-        if (parts->lengths[token] > MAX_NAME - done)
-            return 0;
-        memcpy(to + done, parts->tokens + parts->index[token], parts->lengths[token]);
-        done += parts->lengths[token];
-    }
-    return done;
+    for (guint32 i = 0; i < parts->table->n_symbols; i++)
+        ret[i] = address_of(parts, i);
+    return ret;
 }
 
 gboolean
@@ -132,27 +102,15 @@ mose_kallsyms_read(const MoseKallsyms *table, MoseSpace *space, guint64 text,
                    MoseSymbols *symbols, GError **error)
 {
     g_auto(Parts) parts = { .table = table, .text = text };
-    gsize at = 0, end = table->names_size;
+    MoseNames *names;
 
     if (!read_parts(&parts, space, error))
         return FALSE;
-    for (guint32 i = 0; i < table->n_symbols; i++) {
-        char name[MAX_NAME];
-        gsize len;
-
-        if (end - at < 2)
-            return set_invalid("they end before their last name", error);
-        len = parts.names[at++];
-        if (len & 0x80)
-            len = (len & 0x7f) | (gsize)parts.names[at++] << 7;
-        if (len > end - at)
-            return set_invalid("they end within a name", error);
-        at += len;
-        len = expand(&parts, parts.names + at - len, len, name);
-        if (len < 2)
-            return set_invalid("a name is empty, or too long", error);
-        mose_symbols_add(symbols, address_of(&parts, i), name[0], name + 1, len - 1,
-                         NULL, 0);
-    }
+    names = mose_names_new(g_steal_pointer(&parts.names), table->names_size,
+                           g_steal_pointer(&parts.tokens), table->tokens_size,
+                           parts.index, table->n_symbols, error);
+    if (!names)
+        return FALSE;
+    mose_symbols_set_packed(symbols, names, addresses_of(&parts));
     return TRUE;
 }

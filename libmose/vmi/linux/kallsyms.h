@@ -53,7 +53,7 @@ typedef struct {
 gboolean mose_kallsyms_find(const guint8 *bytes, gsize size, guint64 text,
                             MoseKallsyms *ret, GError **error);
 
-/* Read it out of the guest and add all of it to @symbols. INVALID, saying what does not
- * fit, where it is not as @table tells. */
+/* Read it out of the guest into @symbols, which are to be new. INVALID, saying what
+ * does not fit, where it is not as @table tells. */
 gboolean mose_kallsyms_read(const MoseKallsyms *table, MoseSpace *space, guint64 text,
                             MoseSymbols *symbols, GError **error);

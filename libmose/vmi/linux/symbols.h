@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#include "vmi/linux/names.h"
+
 typedef struct MoseSymbols MoseSymbols;
 
 typedef struct {
@@ -26,6 +28,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseSymbols, mose_symbols_free)
 void mose_symbols_add(MoseSymbols *symbols, guint64 address, char type,
                       const char *name, gssize name_len, const char *module,
                       guint64 size);
+/* The kernel's own, packed: @names, and @addresses of as many (g_free()), both taken
+ * over; once, and before any other. */
+void mose_symbols_set_packed(MoseSymbols *symbols, MoseNames *names,
+                             guint64 *addresses);
 void mose_symbols_finish(MoseSymbols *symbols);
 
 guint mose_symbols_count(const MoseSymbols *symbols);
