@@ -21,7 +21,7 @@ mose_linux_free(MoseLinux *kernel)
     g_clear_error(&kernel->no_types);
     mose_symbols_free(kernel->symbols);
     mose_space_free(kernel->space);
-    g_clear_pointer(&kernel->members, g_hash_table_unref);
+    mose_members_free(kernel->members);
     g_free(kernel->banner);
     g_free(kernel->release);
     g_free(kernel->build_id);

@@ -23,7 +23,7 @@ struct MoseLinux {
     guint n_cpus;         /* that there can be (nr_cpu_ids) */
     gboolean from_cache;  /* where its tables are was known from an earlier time */
 
-    GHashTable *members; /* object.h's: of what was looked up already */
+    struct MoseMembers *members; /* object.h's: what was looked up already */
 };
 typedef struct MoseLinux MoseLinux;
 

@@ -12,11 +12,13 @@
 /* A token's sum: the lower bits have the hash, the upper ones the length. A name has
  * less than 2^14 tokens of less than 2^8 characters. */
 enum { HASH_BITS = 28, LENGTH_SHIFT = 42 };
+/* Of every such name the place is kept; to the others it is a few steps. */
+enum { STEP = 16 };
 
 struct MoseNames {
     guint8 *packed, *tokens;
     guint32 count;
-    guint32 *places; /* of each name, in packed */
+    guint32 *places; /* of every STEPth name, in packed */
     guint16 index[MOSE_NAMES_N_TOKENS];
     guint8 lengths[MOSE_NAMES_N_TOKENS];
     guint64 sums[MOSE_NAMES_N_TOKENS];
@@ -72,6 +74,21 @@ take_length(const guint8 *packed, gsize *at)
     return len & 0x80 ? (len & 0x7f) | (guint)packed[(*at)++] << 7 : len;
 }
 
+/* The tokens of name @n, *@ret of them. */
+static gsize
+place_of(const MoseNames *names, guint32 n, guint *ret)
+{
+    gsize at = names->places[n / STEP];
+
+    for (guint i = n % STEP; i > 0; i--) {
+        guint tokens = take_length(names->packed, &at);
+
+        at += tokens;
+    }
+    *ret = take_length(names->packed, &at);
+    return at;
+}
+
 /* The first character, which is no part of the name; its length is not 0. */
 static guint8
 type_of(const MoseNames *names, gsize at)
@@ -95,7 +112,8 @@ take_names(MoseNames *names, gsize size, GError **error)
 
         if (size - at < 2)
             return set_invalid("they end before their last name", error);
-        names->places[i] = at;
+        if (i % STEP == 0)
+            names->places[i / STEP] = at;
         tokens = take_length(packed, &at);
         if (tokens > size - at)
             return set_invalid("they end within a name", error);
@@ -123,7 +141,7 @@ make_chains(MoseNames *names)
 {
     guint32 size = 1024;
 
-    while (size < names->count)
+    while (size < names->count / 2)
         size *= 2;
     names->mask = size - 1;
     names->heads = g_new0(guint32, size);
@@ -149,7 +167,7 @@ mose_names_new(guint8 *packed, gsize packed_size, guint8 *tokens, gsize tokens_s
         set_invalid("their size makes no sense", error);
         return NULL;
     }
-    names->places = g_new(guint32, count);
+    names->places = g_new(guint32, count / STEP + 1);
     names->next = g_new(guint32, count);
     choose_hash(names);
     if (!check_tokens(names, tokens_size, error) ||
@@ -181,10 +199,9 @@ mose_names_count(const MoseNames *names)
 char
 mose_names_type(const MoseNames *names, guint32 n)
 {
-    gsize at = names->places[n];
+    guint tokens;
 
-    take_length(names->packed, &at);
-    return type_of(names, at);
+    return type_of(names, place_of(names, n, &tokens));
 }
 
 /* All was measured when the names were taken. */
@@ -192,8 +209,8 @@ gsize
 mose_names_expand(const MoseNames *names, guint32 n, char ret[MOSE_NAMES_MAX + 1],
                   char *ret_type)
 {
-    gsize at = names->places[n], done = 0;
-    guint tokens = take_length(names->packed, &at);
+    guint tokens;
+    gsize at = place_of(names, n, &tokens), done = 0;
 
     *ret_type = type_of(names, at);
     for (guint i = 0; i < tokens; i++) {

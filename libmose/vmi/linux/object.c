@@ -12,61 +12,129 @@
 
 /* --- members, remembered --- */
 
+/*
+ * What was looked up, by type and path, in a hash table; before it a smaller one by the
+ * path's address, since the same literal comes again for each of a thousand tasks. What
+ * is not there is remembered as well: kernels are told apart by that.
+ */
 typedef struct {
-    guint32 type;
-    char path[]; /* the key; or where a member is */
-} Key;
-
-typedef struct {
+    guint32 type; /* 0: path is the name of a type, and member.type that type */
+    gboolean missing, is_signed;
     MoseMember member;
-    gboolean is_signed;
+    char path[];
 } Known;
 
-static guint
-key_hash(gconstpointer data)
-{
-    const Key *key = data;
+enum { N_RECENT = 512 };
 
-    return g_str_hash(key->path) ^ key->type * 2654435761u;
+struct MoseMembers {
+    GHashTable *all; /* Known, which is its own key */
+    struct {
+        const char *path;
+        const Known *known;
+    } recent[N_RECENT];
+};
+
+static guint
+known_hash(gconstpointer data)
+{
+    const Known *known = data;
+
+    return g_str_hash(known->path) ^ known->type * 2654435761u;
 }
 
 static gboolean
-key_equal(gconstpointer a, gconstpointer b)
+known_equal(gconstpointer a, gconstpointer b)
 {
-    const Key *x = a, *y = b;
+    const Known *x = a, *y = b;
 
     return x->type == y->type && strcmp(x->path, y->path) == 0;
+}
+
+void
+mose_members_free(MoseMembers *members)
+{
+    if (!members)
+        return;
+    g_hash_table_unref(members->all);
+    g_free(members);
+}
+
+static void
+find_out(MoseLinux *kernel, Known *known)
+{
+    if (known->type == 0) {
+        known->member.type = mose_types_find(kernel->types, known->path);
+        known->missing = known->member.type == 0;
+        return;
+    }
+    known->missing = !mose_types_member(kernel->types, known->type, known->path,
+                                        &known->member, NULL);
+    known->is_signed =
+        !known->missing && mose_types_is_signed(kernel->types, known->member.type);
+}
+
+static const Known *
+remember(MoseLinux *kernel, guint32 type, const char *path)
+{
+    gsize len = strlen(path) + 1;
+    g_autofree Known *key = g_malloc0(sizeof(*key) + len);
+    const Known *known;
+
+    key->type = type;
+    memcpy(key->path, path, len);
+    known = g_hash_table_lookup(kernel->members->all, key);
+    if (known)
+        return known;
+    find_out(kernel, key);
+    known = key;
+    g_hash_table_add(kernel->members->all, g_steal_pointer(&key));
+    return known;
+}
+
+static const Known *
+know(MoseLinux *kernel, guint32 type, const char *path)
+{
+    guint slot = ((gsize)path ^ (gsize)path >> 9 ^ type * 31u) % N_RECENT;
+    const Known *known;
+
+    if (!kernel->members) {
+        kernel->members = g_new0(MoseMembers, 1);
+        kernel->members->all =
+            g_hash_table_new_full(known_hash, known_equal, g_free, NULL);
+    }
+    known = kernel->members->recent[slot].known;
+    if (known && kernel->members->recent[slot].path == path && known->type == type &&
+        strcmp(known->path, path) == 0)
+        return known;
+    known = remember(kernel, type, path);
+    kernel->members->recent[slot].path = path;
+    kernel->members->recent[slot].known = known;
+    return known;
 }
 
 static const Known *
 look_up(MoseLinux *kernel, guint32 type, const char *path, GError **error)
 {
-    gsize len = strlen(path) + 1;
-    g_autofree Key *key = g_malloc(sizeof(*key) + len);
-    Known *known, found = { 0 };
+    const Known *known = know(kernel, type, path);
+    MoseMember none;
 
-    if (!kernel->members)
-        kernel->members = g_hash_table_new_full(key_hash, key_equal, g_free, g_free);
-    key->type = type;
-    memcpy(key->path, path, len);
-    known = g_hash_table_lookup(kernel->members, key);
-    if (known)
+    if (!known->missing)
         return known;
-    if (!mose_types_member(kernel->types, type, path, &found.member, error))
-        return NULL;
-    found.is_signed = mose_types_is_signed(kernel->types, found.member.type);
-    known = g_memdup2(&found, sizeof(found));
-    g_hash_table_insert(kernel->members, g_steal_pointer(&key), known);
-    return known;
+    if (error) /* it says what is missing */
+        mose_types_member(kernel->types, type, path, &none, error);
+    return NULL;
 }
 
 static gboolean
 find_type(MoseLinux *kernel, const char *name, guint32 *ret, GError **error)
 {
+    const Known *known;
+
     if (!mose_linux_need_types(kernel, error))
         return FALSE;
-    *ret = mose_types_find(kernel->types, name);
-    if (*ret != 0)
+    known = know(kernel, 0, name);
+    *ret = known->member.type;
+    if (!known->missing)
         return TRUE;
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                 "%s: its kernel (%s) has no type %s", mose_memory_name(kernel->memory),

@@ -11,6 +11,10 @@
 
 struct MoseLinux;
 
+/* What was looked up of a kernel's types, kept in MoseLinux. */
+typedef struct MoseMembers MoseMembers;
+void mose_members_free(MoseMembers *members);
+
 typedef struct {
     struct MoseLinux *kernel;
     guint64 address;
@@ -28,8 +32,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MoseObject, mose_object_clear)
 
 /*
  * The number (integer, pointer, enum, boolean, bit field; sign-extended where its type
- * is signed) in member @path (types.h: mose_types_member()). @path must be a literal:
- * it is remembered by its address.
+ * is signed) in member @path (types.h: mose_types_member()). @path should be a
+ * literal: its address is remembered with it.
  */
 gboolean mose_object_get(const MoseObject *object, const char *path, guint64 *ret,
                          GError **error);
