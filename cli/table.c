@@ -8,7 +8,6 @@
 #include "cli/cli.h"
 #include "util/json.h"
 
-#define MAX_COLUMNS 32
 #define GAP 2
 
 struct MoseTable {
@@ -128,7 +127,7 @@ print_cell(const char *text, gsize width, gboolean right, gboolean last)
 static void
 print_text(const MoseTable *table)
 {
-    gsize widths[MAX_COLUMNS];
+    gsize widths[MOSE_TABLE_MAX_COLUMNS];
     JsonObject *first =
         mose_table_count(table) ? mose_json_element(table->rows, 0) : NULL;
 

@@ -14,6 +14,8 @@ typedef struct {
 
 typedef struct MoseTable MoseTable;
 
+#define MOSE_TABLE_MAX_COLUMNS 48
+
 /* @columns: what the table shows of the rows, in this order. Numbers are aligned to the
  * right; an array is shown with commas; what a row has not, as "-". */
 MoseTable *mose_table_new(const MoseColumn *columns);
