@@ -33,6 +33,7 @@ const MoseCommand mose_commands[] = {
       mose_cmd_sym },
     { "type", "NAME|CORE EXPRESSION ...", "a kernel's structs, by type and path",
       mose_cmd_type },
+    { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
     { NULL },
 };
 
