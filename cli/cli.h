@@ -76,4 +76,6 @@ int mose_cmd_ps(int argc, char **argv);
 int mose_cmd_stream(int argc, char **argv);
 int mose_cmd_sym(int argc, char **argv);
 int mose_cmd_type(int argc, char **argv);
+int mose_cmd_files(int argc, char **argv);
+int mose_cmd_mounts(int argc, char **argv);
 int mose_cmd_maps(int argc, char **argv);

@@ -33,6 +33,9 @@ const MoseCommand mose_commands[] = {
       mose_cmd_sym },
     { "type", "NAME|CORE EXPRESSION ...", "a kernel's structs, by type and path",
       mose_cmd_type },
+    { "files", "NAME|CORE [PID|COMM]", "what processes have open", mose_cmd_files },
+    { "mounts", "NAME|CORE [PID|COMM]", "the mounts that a process sees",
+      mose_cmd_mounts },
     { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
     { NULL },
 };
