@@ -22,6 +22,7 @@ mose_linux_free(MoseLinux *kernel)
     mose_symbols_free(kernel->symbols);
     mose_space_free(kernel->space);
     mose_members_free(kernel->members);
+    g_clear_pointer(&kernel->modules, g_ptr_array_unref);
     g_free(kernel->banner);
     g_free(kernel->release);
     g_free(kernel->build_id);

@@ -22,6 +22,7 @@ struct MoseLinux {
     GError *no_types;     /* why, or NULL: there is no BTF at all */
     guint n_cpus;         /* that there can be (nr_cpu_ids) */
     gboolean from_cache;  /* where its tables are was known from an earlier time */
+    GPtrArray *modules;   /* modules.h; NULL until mose_linux_modules() */
 
     struct MoseMembers *members; /* object.h's: what was looked up already */
 };
