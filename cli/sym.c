@@ -7,6 +7,7 @@
 #include "cli/look.h"
 #include "util/error.h"
 #include "util/json.h"
+#include "vmi/linux/modules.h"
 
 static gboolean all;
 
@@ -41,9 +42,21 @@ print_symbol(const MoseSymbol *symbol)
     printf(symbol->module ? "\t[%s]\n" : "\n", symbol->module);
 }
 
-static void
-print_all(const MoseSymbols *symbols, JsonArray *list)
+/* A kernel without BTF has at least its own. */
+static gboolean
+print_all(const MoseLook *look, JsonArray *list, GError **error)
 {
+    const MoseSymbols *symbols = look->kernel->symbols;
+    g_autoptr(GError) cause = NULL;
+
+    if (!mose_linux_modules(look->kernel, &cause)) {
+        if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED)) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        fprintf(stderr, "%s: those of modules are missing: %s\n", g_get_prgname(),
+                cause->message);
+    }
     for (guint i = 0; i < mose_symbols_count(symbols); i++) {
         const MoseSymbol *symbol = mose_symbols_nth(symbols, i);
 
@@ -52,6 +65,7 @@ print_all(const MoseSymbols *symbols, JsonArray *list)
         else
             print_symbol(symbol);
     }
+    return TRUE;
 }
 
 /* A number with 0x before it, or sixteen digits, is an address; else it is a name, with
@@ -69,7 +83,7 @@ is_address(const char *word, guint64 *ret)
 }
 
 static const MoseSymbol *
-look_up(const MoseSymbols *symbols, const char *word, guint64 *ret_offset)
+look_up(MoseLinux *kernel, const char *word, guint64 *ret_offset)
 {
     const MoseSymbol *symbol;
     guint64 address;
@@ -77,20 +91,20 @@ look_up(const MoseSymbols *symbols, const char *word, guint64 *ret_offset)
 
     *ret_offset = 0;
     if (is_address(word, &address)) {
-        symbol = mose_symbols_by_address(symbols, address);
+        symbol = mose_linux_symbol_at(kernel, address);
         *ret_offset = symbol ? address - symbol->address : 0;
         return symbol;
     }
     parts = g_strsplit(word, ":", 2);
-    return parts[1] ? mose_symbols_by_name(symbols, parts[0], parts[1])
-                    : mose_symbols_by_name(symbols, NULL, word);
+    return parts[1] ? mose_linux_symbol_named(kernel, parts[0], parts[1])
+                    : mose_linux_symbol_named(kernel, NULL, word);
 }
 
 static gboolean
 print_one(const MoseLook *look, const char *word, JsonArray *list, GError **error)
 {
     guint64 offset;
-    const MoseSymbol *symbol = look_up(look->kernel->symbols, word, &offset);
+    const MoseSymbol *symbol = look_up(look->kernel, word, &offset);
 
     if (!symbol) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
@@ -129,8 +143,8 @@ mose_cmd_sym(int argc, char **argv)
     for (int i = 2; i < argc; i++)
         if (!print_one(&look, argv[i], list, &error))
             return mose_look_fail(&look, error);
-    if (all)
-        print_all(look.kernel->symbols, list);
+    if (all && !print_all(&look, list, &error))
+        return mose_look_fail(&look, error);
     if (mose_cli_json()) {
         text = mose_json_text(object, TRUE);
         puts(text);

@@ -78,7 +78,9 @@ keep_name(MoseSymbols *symbols, const char *name, gsize len)
 {
     char *ret = new_piece(symbols, len + 1);
 
-    memcpy(ret, name, len);
+    /* Whoever prints it may rely on that. */
+    for (gsize i = 0; i < len; i++)
+        ret[i] = g_ascii_isgraph(name[i]) ? name[i] : '?';
     ret[len] = '\0';
     return ret;
 }

@@ -23,7 +23,8 @@ MoseSymbols *mose_symbols_new(void);
 void mose_symbols_free(MoseSymbols *symbols);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseSymbols, mose_symbols_free)
 
-/* Add one; names are copied. @module and @size may be NULL and 0. Whoever adds, calls
+/* Add one; names are copied, with a question mark for each byte that is not printable
+ * ASCII. @module and @size may be NULL and 0. Whoever adds, calls
  * mose_symbols_finish() before the first lookup. */
 void mose_symbols_add(MoseSymbols *symbols, guint64 address, char type,
                       const char *name, gssize name_len, const char *module,
