@@ -74,6 +74,7 @@ int mose_cmd_discard(int argc, char **argv);
 int mose_cmd_dump(int argc, char **argv);
 int mose_cmd_modules(int argc, char **argv);
 int mose_cmd_dmesg(int argc, char **argv);
+int mose_cmd_net(int argc, char **argv);
 int mose_cmd_ps(int argc, char **argv);
 int mose_cmd_stream(int argc, char **argv);
 int mose_cmd_sym(int argc, char **argv);

@@ -72,11 +72,15 @@ mose_list_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
     return follow(kernel, head, before, &at, error);
 }
 
-gboolean
-mose_hlist_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
-                MoseListFunc func, gpointer data, GError **error)
+/* *@ret_end: what ended it; *@ret_last: the last node, or the head. */
+static gboolean
+walk_hlist(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
+           MoseListFunc func, gpointer data, guint64 *ret_last, guint64 *ret_end,
+           GError **error)
 {
     guint64 before = head, at;
+
+    *ret_end = 0;
 
     if (!mose_space_read_number(kernel->space, head, 8, &at, error))
         return FALSE;
@@ -98,6 +102,35 @@ mose_hlist_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
         before = at;
         at = next;
     }
+    *ret_last = before;
+    *ret_end = at;
+    return TRUE;
+}
+
+gboolean
+mose_hlist_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
+                MoseListFunc func, gpointer data, GError **error)
+{
+    guint64 last, end;
+
+    return walk_hlist(kernel, head, offset, max, func, data, &last, &end, error);
+}
+
+/* An entry that was moved to another list meanwhile leads to that one's end
+ * (Documentation/RCU/rculist_nulls.rst); and the last one may have gone. */
+gboolean
+mose_hlist_nulls_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint64 nulls,
+                      guint max, MoseListFunc func, gpointer data, GError **error)
+{
+    guint64 last, end, then;
+
+    if (!walk_hlist(kernel, head, offset, max, func, data, &last, &end, error))
+        return FALSE;
+    if (end == 0)
+        return TRUE;
+    if (end != (nulls << 1 | 1) ||
+        !mose_space_read_number(kernel->space, last, 8, &then, NULL) || then != end)
+        return has_changed(last, error);
     return TRUE;
 }
 

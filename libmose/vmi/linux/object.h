@@ -80,6 +80,12 @@ gboolean mose_list_walk(struct MoseLinux *kernel, guint64 head, guint64 offset,
 gboolean mose_hlist_walk(struct MoseLinux *kernel, guint64 head, guint64 offset,
                          guint max, MoseListFunc func, gpointer data, GError **error);
 
+/* The same for an hlist_nulls_head whose list ends by the value @nulls, and where that
+ * is another, AGAIN. */
+gboolean mose_hlist_nulls_walk(struct MoseLinux *kernel, guint64 head, guint64 offset,
+                               guint64 nulls, guint max, MoseListFunc func,
+                               gpointer data, GError **error);
+
 /*
  * Call @func until it does not fail with AGAIN, each time after what was read before is
  * forgotten, at most 20 times over half a second; the error then says that the guest
