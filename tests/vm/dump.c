@@ -479,31 +479,67 @@ debug_vmlinux(const char *release)
     return g_file_test(usual, G_FILE_TEST_EXISTS) ? g_steal_pointer(&usual) : NULL;
 }
 
-/* crash counts tasks as the guest's ps does, and knows where each vCPU is. */
-static void
-ask_crash(const char *core, const char *vmlinux, const char *release)
+/* What crash says of @core. */
+static char *
+ask_crash(const char *core, const char *vmlinux)
 {
     const char *crash = g_getenv("MOSE_CRASH");
-    g_autofree char *commands = vm_path("crash-commands"), *out = NULL;
+    g_autofree char *commands = vm_path("crash-commands");
     const char *words[] = { "-s", "-i", commands, vmlinux, core, NULL };
 
     g_assert_true(g_file_set_contents(
         commands,
         "sys\nlist task_struct.tasks -s task_struct.comm -h init_task\nquit\n", -1,
         NULL));
-    out = run_tool(crash ? crash : "crash", words);
-    g_assert_nonnull(strstr(out, release));
-    g_assert_nonnull(strstr(out, "apache2"));
-    g_assert_nonnull(strstr(out, "CPUS: 2"));
+    return run_tool(crash ? crash : "crash", words);
+}
+
+/* Whether crash reads what QEMU writes without us: an old one knows no new kernel. */
+static gboolean
+crash_knows(const char *name, const char *vmlinux, const char *release)
+{
+    g_autofree char *path = vm_path("plain-core"), *out = NULL;
+    g_autofree char *protocol = g_strdup_printf("file:%s", path);
+    g_autoptr(MoseQmp) qmp = connect_to(name);
+    g_autoptr(GError) error = NULL;
+
+    mose_qmp_run(
+        qmp, "dump-guest-memory",
+        mose_json_object("paging", "b", FALSE, "protocol", "s", protocol, NULL),
+        &error);
+    g_assert_no_error(error);
+    out = ask_crash(path, vmlinux);
+    return strstr(out, release) != NULL;
+}
+
+static void
+assert_crash_reads(const char *name, const char *vmlinux, const char *release)
+{
+    static const char *const formats[] = { "elf", "kdump-zlib" };
+    g_autofree char *path = vm_path("crash-core");
+
+    for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_autofree char *out = NULL;
+
+        json_object_unref(
+            vm_mose_json("dump", name, path, "--force", "--format", formats[i], NULL));
+        out = ask_crash(path, vmlinux);
+        if (!strstr(out, release) && !crash_knows(name, vmlinux, release)) {
+            g_test_skip("this crash does not know that kernel");
+            return;
+        }
+        g_assert_nonnull(strstr(out, release));
+        g_assert_nonnull(strstr(out, "apache2"));
+        g_assert_nonnull(strstr(out, "CPUS: 2"));
+    }
 }
 
 static void
 test_crash(void)
 {
-    static const char *const formats[] = { "elf", "kdump-zlib" };
-    g_autofree char *path = vm_path("crash-core"), *release = NULL, *vmlinux = NULL;
-    g_autofree char *crash = g_find_program_in_path(
-        g_getenv("MOSE_CRASH") ? g_getenv("MOSE_CRASH") : "crash");
+    const char *given = g_getenv("MOSE_CRASH");
+    g_autofree char *crash = g_find_program_in_path(given ? given : "crash");
+    g_autofree char *release = NULL, *vmlinux = NULL;
     g_autoptr(VmGuest) guest = NULL;
 
     if (vm_cannot_run())
@@ -515,15 +551,10 @@ test_crash(void)
     guest = start("crash");
     release = g_strstrip(vm_shell_output(guest, "uname -r"));
     vmlinux = debug_vmlinux(release);
-    if (!vmlinux) {
+    if (vmlinux)
+        assert_crash_reads("crash", vmlinux, release);
+    else
         g_test_skip("no vmlinux with debug information");
-    } else {
-        for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
-            json_object_unref(vm_mose_json("dump", "crash", path, "--force", "--format",
-                                           formats[i], NULL));
-            ask_crash(path, vmlinux, release);
-        }
-    }
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", "crash", NULL), ==, 0);
 }
 
