@@ -51,8 +51,8 @@ eval_leaf(MoseExprEval *eval, const MoseExprNode *node, MoseExprFunc func,
                              .type = { .types = eval->source->types } };
 
     switch (node->kind) {
-    case NODE_SELF:
-        return func(eval, eval->self, data, error);
+    case NODE_SELF: /* within braces alone */
+        return eval->self && func(eval, eval->self, data, error);
     case NODE_NUMBER:
         return func(eval, &number, data, error);
     case NODE_NAME:
@@ -108,8 +108,9 @@ select_one(MoseExprEval *eval, const MoseExprNode *path, MoseTypeValue *value,
         column->value = value;
         return TRUE;
     }
-    if (!eval->unreadable) {
-        g_propagate_error(error, g_steal_pointer(&reason));
+    if (!eval->unreadable || !reason) {
+        if (reason)
+            g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;
     }
     eval->unreadable = FALSE;

@@ -5,7 +5,7 @@
 #include "vmi/linux/type-expr.h"
 
 /* Reads for one expression, however little they lead to. */
-#define MOSE_TYPE_MAX_READS (1 << 20)
+#define MOSE_TYPE_MAX_READS (1u << 20)
 
 typedef enum {
     NODE_SELF,         /* in .{}: what is before the braces */
@@ -38,8 +38,8 @@ struct MoseExprNode {
     guint stars;
     guint64 number, end;
     gboolean all;
-    GPtrArray *paths; /* of MoseExprNode, ... */
-    GPtrArray *texts; /* ... and as they were written */
+    GPtrArray *paths;        /* of MoseExprNode, ... */
+    GPtrArray *texts;        /* ... and as they were written */
     MoseExprNode *next_made; /* of all, for who frees them */
 };
 

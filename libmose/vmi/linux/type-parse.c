@@ -159,6 +159,7 @@ parse_path(Parser *parser, MoseExprNode *select, GError **error)
     MoseExprNode *self = make_node(parser, NODE_SELF, NULL, error);
     MoseExprNode *node = self ? make_node(parser, NODE_MEMBER, self, error) : NULL;
     const char *begin;
+    char *text;
 
     if (!node)
         return NULL;
@@ -171,8 +172,9 @@ parse_path(Parser *parser, MoseExprNode *select, GError **error)
     if (!node)
         return NULL;
     g_ptr_array_add(select->paths, node);
-    g_ptr_array_add(select->texts,
-                    g_strchomp(g_strndup(begin, parser->lexer.at - begin)));
+    text = g_strndup(begin, parser->lexer.at - begin);
+    g_strchomp(text);
+    g_ptr_array_add(select->texts, text);
     return node;
 }
 

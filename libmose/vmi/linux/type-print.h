@@ -18,7 +18,7 @@ typedef struct {
 #define MOSE_TYPE_PRINT_DEFAULT ((MoseTypePrint){ .depth = 4, .elements = 64 })
 
 /* Structs are not read beyond this; INVALID says so. */
-#define MOSE_TYPE_PRINT_MAX_SIZE (1 << 20)
+#define MOSE_TYPE_PRINT_MAX_SIZE (1u << 20)
 
 /*
  * Append @value's text to @to, without a newline at its end; @indent: of the lines

@@ -86,7 +86,7 @@ step_index(MoseExprEval *eval, const MoseTypeValue *value, const MoseExprStep *s
 {
     const MoseExprNode *node = step->node;
     gboolean slice = node->kind == NODE_SLICE;
-    MoseTypeValue first, made;
+    MoseTypeValue first = { 0 }, made;
     guint64 count, end = slice ? node->end : node->number + 1;
 
     if (!elements_of(eval, value, &first, &count, error))

@@ -61,7 +61,7 @@ hash_name(const MoseTypeNames *names, NameOf of, const char *name, guint32 *ret)
     gsize i;
 
     hash = (hash ^ of) * 0x100000001b3;
-    for (i = 0; name[i] && i <= MOSE_TYPES_MAX_NAME; i++)
+    for (i = 0; i <= MOSE_TYPES_MAX_NAME && name[i]; i++)
         hash = (hash ^ (guint8)name[i]) * 0x100000001b3;
     *ret = (guint32)(hash ^ hash >> 32);
     return i > 0 && i <= MOSE_TYPES_MAX_NAME;
