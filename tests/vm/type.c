@@ -7,29 +7,15 @@
 
 #include <bpf/btf.h>
 
-#include "lib/vm.h"
+#include "lib/kernels.h"
 #include "util/json.h"
 
-#define BOOT_SECONDS 120
 #define MIN_TASKS 20
 /* What a task has of its name; /proc has all of a kernel thread's (Linux
  * fs/proc/array.c: proc_task_name()). */
 #define COMM_LEN 15
 
-static VmGuest *guest;
-
-static gboolean
-have_guest(void)
-{
-    if (vm_cannot_run())
-        return FALSE;
-    if (!guest) {
-        guest = vm_guest_new("type");
-        vm_run(guest, NULL, "-smp 2", NULL);
-        vm_wait_console(guest, "MOSE-GUEST READY", BOOT_SECONDS);
-    }
-    return TRUE;
-}
+static const VmGuest *guest; /* the one under test */
 
 /* What it prints for @expression, without the newline. */
 static char *
@@ -63,12 +49,11 @@ json_of(const char *expression, JsonObject **ret_all)
 /* --- values --- */
 
 static void
-test_values(void)
+test_values(const KernelsGuest *under_test)
 {
     g_autofree char *release = NULL, *quoted = NULL;
 
-    if (!have_guest())
-        return;
+    guest = under_test->vm;
     release = g_strchomp(vm_shell_output(guest, "uname -r"));
     quoted = g_strdup_printf("\"%s\"", release);
     check_text("task_struct@init_task.comm", "\"swapper/0\"");
@@ -76,25 +61,38 @@ test_values(void)
     check_text("uts_namespace@init_uts_ns.name.release", quoted);
     check_text("container_of(task_struct@init_task.tasks.next, task_struct, tasks).pid",
                "1");
-    check_text("runqueues%*.cpu", "cpu 0: 0\ncpu 1: 1");
-    check_text("rq@runqueues%1.cpu", "1");
-    check_text("runqueues%1.idle->comm", "\"swapper/1\"");
 }
 
 static void
-test_symbols(void)
+test_cpus(const KernelsGuest *under_test)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+
+    guest = under_test->vm;
+    for (guint cpu = 0; cpu < under_test->n_vcpus; cpu++) {
+        g_autofree char *one = g_strdup_printf("rq@runqueues%%%u.cpu", cpu);
+        g_autofree char *number = g_strdup_printf("%u", cpu);
+
+        check_text(one, number);
+        g_string_append_printf(all, "%scpu %u: \"swapper/%u\"", cpu ? "\n" : "", cpu,
+                               cpu);
+    }
+    check_text("runqueues%*.idle->comm", all->str);
+}
+
+static void
+test_symbols(const KernelsGuest *under_test)
 {
     g_autofree char *text = NULL;
 
-    if (!have_guest())
-        return;
+    guest = under_test->vm;
     text = text_of("mm_struct@init_mm.pgd");
     g_assert_true(g_str_has_prefix(text, "(pgd_t *)0xffffffff"));
     g_assert_nonnull(strstr(text, " (init_top_pgt)"));
 }
 
 static void
-test_wrong(void)
+test_wrong(const KernelsGuest *under_test)
 {
     static const char *const cases[][2] = {
         { "task_struct@0x1000.pid", "cannot be read: not mapped" },
@@ -105,8 +103,7 @@ test_wrong(void)
         { "task_struct@", "symbol, number or '(' expected" },
     };
 
-    if (!have_guest())
-        return;
+    guest = under_test->vm;
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *err = NULL;
 
@@ -126,8 +123,10 @@ tasks_inside(gboolean without_parent)
 {
     GHashTable *tasks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autofree char *text =
-        vm_shell_output(guest, "for p in /proc/[0-9]*; do read -r s <$p/stat && echo "
-                               "\"$s\"; done");
+        vm_guest_output(guest,
+                        "for p in /proc/[0-9]*; do read -r s <$p/stat && echo "
+                        "\"$s\"; done",
+                        NULL);
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (char **line = lines; *line; line++) {
@@ -204,24 +203,22 @@ check_tasks(const char *walk, gboolean without_parent, guint at_least)
 }
 
 static void
-test_tasks(void)
+test_tasks(const KernelsGuest *under_test)
 {
-    if (!have_guest())
-        return;
+    guest = under_test->vm;
     check_tasks("list(task_struct@init_task.tasks, task_struct, tasks)", FALSE,
                 MIN_TASKS);
     check_tasks("list(task_struct@init_task.children, task_struct, sibling)", TRUE, 2);
 }
 
 static void
-test_modules(void)
+test_modules(const KernelsGuest *under_test)
 {
     g_autofree char *inside = NULL, *outside = NULL;
     g_auto(GStrv) lines = NULL;
     guint n = 0;
 
-    if (!have_guest())
-        return;
+    guest = under_test->vm;
     inside = vm_shell_output(guest, "cat /proc/modules");
     outside = text_of("list(list_head@modules, module, list).{name, state}");
     lines = g_strsplit(inside, "\n", -1);
@@ -274,7 +271,7 @@ check_layout(const struct btf *btf, guint32 id)
 }
 
 static void
-test_layouts(void)
+test_layouts(const KernelsGuest *under_test)
 {
     static const char *const names[] = { "task_struct",    "mm_struct",  "page",
                                          "vm_area_struct", "net_device", "sk_buff",
@@ -283,9 +280,8 @@ test_layouts(void)
     g_autofree char *path = NULL;
     struct btf *btf;
 
-    if (!have_guest())
-        return;
-    path = vm_image("vmlinux");
+    guest = under_test->vm;
+    path = g_build_filename(guest->images, "vmlinux", NULL);
     btf = btf__parse_elf(path, NULL);
     g_assert_nonnull(btf);
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -300,17 +296,14 @@ test_layouts(void)
 int
 main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     vm_setup();
-    g_test_add_func("/type/values", test_values);
-    g_test_add_func("/type/symbols", test_symbols);
-    g_test_add_func("/type/wrong", test_wrong);
-    g_test_add_func("/type/tasks", test_tasks);
-    g_test_add_func("/type/modules", test_modules);
-    g_test_add_func("/type/layouts", test_layouts);
-    ret = vm_run_tests();
-    vm_guest_free(guest);
-    return ret;
+    kernels_add("/type/values", test_values);
+    kernels_add("/type/cpus", test_cpus);
+    kernels_add("/type/symbols", test_symbols);
+    kernels_add("/type/wrong", test_wrong);
+    kernels_add("/type/tasks", test_tasks);
+    kernels_add("/type/modules", test_modules);
+    kernels_add("/type/layouts", test_layouts);
+    return kernels_run_tests();
 }
