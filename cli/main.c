@@ -41,6 +41,11 @@ const MoseCommand mose_commands[] = {
     { "dmesg", "NAME|CORE", "a kernel's log", mose_cmd_dmesg },
     { "net", "NAME|CORE", "the sockets and network interfaces of a guest",
       mose_cmd_net },
+    { "ps", "NAME|CORE [PID|COMMAND ...]", "the tasks of a guest", mose_cmd_ps },
+    { "sym", "NAME|CORE SYMBOL|ADDRESS ...", "a kernel's symbols, both ways",
+      mose_cmd_sym },
+    { "cpus", "NAME|CORE", "what each processor of a guest does", mose_cmd_cpus },
+    { "irq", "NAME|CORE", "the interrupts of a guest", mose_cmd_irq },
     { NULL },
 };
 

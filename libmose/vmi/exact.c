@@ -17,23 +17,34 @@ mose_exact_stop_us(void)
     return stop_us;
 }
 
+/* What is to be asked, and done in the same moment. */
+typedef struct {
+    MoseQmp *qmp;
+    MoseMomentFunc func; /* or NULL */
+    gpointer data;
+} Question;
+
 static char *
-ask(MoseQmp *qmp, GError **error)
+ask(const Question *question, GError **error)
 {
-    return mose_qmp_hmp(qmp, "info registers -a", error);
+    char *text = mose_qmp_hmp(question->qmp, "info registers -a", error);
+
+    if (text && question->func)
+        question->func(question->data);
+    return text;
 }
 
 /* Stop, ask, let run. */
 static char *
-ask_stopped(MoseQmp *qmp, GError **error)
+ask_stopped(const Question *question, GError **error)
 {
     g_autofree char *text = NULL;
     gint64 begin = g_get_monotonic_time();
 
-    if (!mose_qmp_run(qmp, "stop", NULL, error))
+    if (!mose_qmp_run(question->qmp, "stop", NULL, error))
         return NULL;
-    text = ask(qmp, error);
-    if (!mose_qmp_run(qmp, "cont", NULL, text ? error : NULL))
+    text = ask(question, error);
+    if (!mose_qmp_run(question->qmp, "cont", NULL, text ? error : NULL))
         return NULL;
     stop_us = g_get_monotonic_time() - begin;
     return g_steal_pointer(&text);
@@ -41,7 +52,7 @@ ask_stopped(MoseQmp *qmp, GError **error)
 
 /* The record is there from before the stop until the guest runs again. */
 static char *
-ask_recorded(MoseGuest *guest, MoseQmp *qmp, GError **error)
+ask_recorded(MoseGuest *guest, const Question *question, GError **error)
 {
     g_autoptr(MoseDebugRecord) record = mose_debug_record_new(guest->generation, TRUE);
     g_autoptr(GError) undone = NULL;
@@ -49,7 +60,7 @@ ask_recorded(MoseGuest *guest, MoseQmp *qmp, GError **error)
 
     if (!mose_debug_record_write(record, guest, error))
         return NULL;
-    text = ask_stopped(qmp, error);
+    text = ask_stopped(question, error);
     if (text ? mose_debug_record_remove(guest, &undone)
              : mose_debug_undo(guest, record, NULL, NULL, &undone))
         return text;
@@ -60,14 +71,14 @@ ask_recorded(MoseGuest *guest, MoseQmp *qmp, GError **error)
 }
 
 static char *
-ask_guarded(MoseGuest *guest, MoseQmp *qmp, GError **error)
+ask_guarded(MoseGuest *guest, const Question *question, GError **error)
 {
     MoseGuardian *guardian = mose_guardian_start(guest, error);
     char *text;
 
     if (!guardian)
         return NULL;
-    text = ask_recorded(guest, qmp, error);
+    text = ask_recorded(guest, question, error);
     if (mose_debug_record_exists(guest))
         mose_guardian_leave(guardian);
     else
@@ -76,8 +87,10 @@ ask_guarded(MoseGuest *guest, MoseQmp *qmp, GError **error)
 }
 
 char *
-mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error)
+mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, MoseMomentFunc func, gpointer data,
+                     GError **error)
 {
+    const Question question = { qmp, func, data };
     gboolean live = FALSE;
     g_autofree char *state = mose_debug_run_state(qmp, &live, error);
     g_autoptr(MoseGuest) locked = NULL;
@@ -86,14 +99,14 @@ mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error)
     if (!state)
         return NULL;
     if (!live || strcmp(guest->spec->accel[guest->side], "tcg") != 0)
-        return ask(qmp, error);
+        return ask(&question, error);
     if (guest->lock_fd >= 0)
-        return ask_guarded(guest, qmp, error);
+        return ask_guarded(guest, &question, error);
     locked = mose_guest_open(guest->name, MOSE_GUEST_LOCK, error);
     if (!locked)
         return NULL;
     if (locked->generation == guest->generation)
-        return ask_guarded(locked, qmp, error);
+        return ask_guarded(locked, &question, error);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
                 "guest %s was switched meanwhile; try again", guest->name);
     return NULL;

@@ -15,8 +15,14 @@
  * command has it. If this process dies in between, guardians let it run again. Call it
  * while this process has one thread. @qmp is a monitor of the guest's. Free with
  * g_free().
+ *
+ * @func (may be NULL) is called with @data in the same moment, where the guest stands
+ * still; else directly after it. It is to be short, and does not speak with QEMU but by
+ * @qmp.
  */
-char *mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error);
+typedef void (*MoseMomentFunc)(gpointer data);
+char *mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, MoseMomentFunc func,
+                           gpointer data, GError **error);
 
 /* How long the last such stop took, in microseconds; 0: there was none. */
 gint64 mose_exact_stop_us(void);

@@ -62,14 +62,25 @@ live_vcpus(gpointer data, gboolean exact, GError **error)
     Live *live = data;
     g_autofree char *text = NULL;
 
-    text = exact ? mose_exact_registers(live->guest, live->qmp, error)
+    text = exact ? mose_exact_registers(live->guest, live->qmp, NULL, NULL, error)
                  : mose_qmp_hmp(live->qmp, "info registers -a", error);
+    return text ? mose_vcpus_parse(text, error) : NULL;
+}
+
+static GArray *
+live_moment(gpointer data, void (*func)(gpointer), gpointer func_data, GError **error)
+{
+    Live *live = data;
+    g_autofree char *text =
+        mose_exact_registers(live->guest, live->qmp, func, func_data, error);
+
     return text ? mose_vcpus_parse(text, error) : NULL;
 }
 
 static const MoseMemorySource live_source = {
     .read = live_read,
     .vcpus = live_vcpus,
+    .moment = live_moment,
     .forget = live_forget,
     .free = live_free,
 };

@@ -95,6 +95,20 @@ mose_memory_vcpus(MoseMemory *memory, gboolean exact, GError **error)
     return memory->source->vcpus(memory->data, exact, error);
 }
 
+GArray *
+mose_memory_moment(MoseMemory *memory, void (*func)(gpointer), gpointer data,
+                   GError **error)
+{
+    GArray *vcpus;
+
+    if (memory->source->moment)
+        return memory->source->moment(memory->data, func, data, error);
+    vcpus = mose_memory_vcpus(memory, TRUE, error);
+    if (vcpus)
+        func(data);
+    return vcpus;
+}
+
 void
 mose_memory_forget(MoseMemory *memory)
 {

@@ -27,6 +27,10 @@ typedef struct {
      * than a millisecond, which needs the guest's lock); else a running vCPU's
      * registers may be of different moments but for those that say where tables are. */
     GArray *(*vcpus)(gpointer data, gboolean exact, GError **error);
+    /* The same, exactly, and @func called in that moment; NULL where there is but one.
+     */
+    GArray *(*moment)(gpointer data, void (*func)(gpointer), gpointer func_data,
+                      GError **error);
     /* Forget what was kept of an earlier moment of the guest; may be NULL. */
     void (*forget)(gpointer data);
     void (*free)(gpointer data);
@@ -73,6 +77,11 @@ gboolean mose_memory_read(MoseMemory *memory, guint64 address, void *to, gsize l
 
 /* See MoseMemorySource. NOT_FOUND where a core file has no registers. */
 GArray *mose_memory_vcpus(MoseMemory *memory, gboolean exact, GError **error);
+
+/* The same, exactly; and @func, which reads what is to be of that moment, too, and is
+ * quick about it (exact.h), is called in it. */
+GArray *mose_memory_moment(MoseMemory *memory, void (*func)(gpointer), gpointer data,
+                           GError **error);
 
 /* What is read from now on is not older than this call. */
 void mose_memory_forget(MoseMemory *memory);
