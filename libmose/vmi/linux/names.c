@@ -163,7 +163,7 @@ mose_names_new(guint8 *packed, gsize packed_size, guint8 *tokens, gsize tokens_s
     names->tokens = tokens;
     names->count = count;
     memcpy(names->index, index, sizeof(names->index));
-    if (packed_size > G_MAXUINT32 || count > packed_size) {
+    if (packed_size > G_MAXUINT32) {
         set_invalid("their size makes no sense", error);
         return NULL;
     }
