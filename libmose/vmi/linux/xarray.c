@@ -42,9 +42,9 @@ is_sensible(const MoseXarrayLayout *layout)
     return layout->size <= MOSE_XARRAY_MAX_NODE && layout->n_slots >= 2 &&
            layout->n_slots <= MOSE_XARRAY_MAX_SLOTS &&
            (layout->n_slots & (layout->n_slots - 1)) == 0 &&
-           layout->slots + layout->n_slots * 8 <= layout->size &&
-           layout->parent + 8 <= layout->size && layout->shift < layout->size &&
-           layout->offset < layout->size;
+           (guint64)layout->slots + layout->n_slots * 8 <= layout->size &&
+           (guint64)layout->parent + 8 <= layout->size &&
+           layout->shift < layout->size && layout->offset < layout->size;
 }
 
 gboolean
