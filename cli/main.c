@@ -46,6 +46,9 @@ const MoseCommand mose_commands[] = {
       mose_cmd_sym },
     { "cpus", "NAME|CORE", "what each processor of a guest does", mose_cmd_cpus },
     { "irq", "NAME|CORE", "the interrupts of a guest", mose_cmd_irq },
+    { "files", "NAME|CORE [PID|COMM]", "what processes have open", mose_cmd_files },
+    { "mounts", "NAME|CORE [PID|COMM]", "the mounts that a process sees",
+      mose_cmd_mounts },
     { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
     { NULL },
 };
