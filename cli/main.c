@@ -50,6 +50,7 @@ const MoseCommand mose_commands[] = {
     { "mounts", "NAME|CORE [PID|COMM]", "the mounts that a process sees",
       mose_cmd_mounts },
     { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
+    { "dmesg", "NAME|CORE", "a kernel's log", mose_cmd_dmesg },
     { NULL },
 };
 
