@@ -51,6 +51,8 @@ const MoseCommand mose_commands[] = {
       mose_cmd_mounts },
     { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
     { "dmesg", "NAME|CORE", "a kernel's log", mose_cmd_dmesg },
+    { "net", "NAME|CORE", "the sockets and network interfaces of a guest",
+      mose_cmd_net },
     { NULL },
 };
 
