@@ -66,6 +66,7 @@ int mose_cmd_status(int argc, char **argv);
 int mose_cmd_stop(int argc, char **argv);
 int mose_cmd_plug(int argc, char **argv);
 int mose_cmd_unplug(int argc, char **argv);
+int mose_cmd_bt(int argc, char **argv);
 int mose_cmd_check(int argc, char **argv);
 int mose_cmd_emulate(int argc, char **argv);
 int mose_cmd_virtualize(int argc, char **argv);

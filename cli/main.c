@@ -28,6 +28,8 @@ const MoseCommand mose_commands[] = {
     { "dump", "NAME FILE", "write a core file of a guest", mose_cmd_dump },
     { "receive", "", "the far end of a switch between two hosts", mose_cmd_receive },
     { "stream", "show|diff FILE ...", "look into migration streams", mose_cmd_stream },
+    { "bt", "NAME|CORE [TASK ...]", "where tasks and CPUs of a guest are: their stacks",
+      mose_cmd_bt },
     { "modules", "NAME|CORE", "the modules of a guest's kernel", mose_cmd_modules },
     { "ps", "NAME|CORE", "the tasks of a guest", mose_cmd_ps },
     { "sym", "NAME|CORE SYMBOL|ADDRESS ...", "a kernel's symbols, both ways",

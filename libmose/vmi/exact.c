@@ -17,34 +17,33 @@ mose_exact_stop_us(void)
     return stop_us;
 }
 
-/* What is to be asked, and done in the same moment. */
+/* What is to be done while the guest stands still; func may be NULL. */
 typedef struct {
-    MoseQmp *qmp;
-    MoseMomentFunc func; /* or NULL */
+    MoseExactFunc func;
     gpointer data;
-} Question;
+} Still;
 
 static char *
-ask(const Question *question, GError **error)
+ask(MoseQmp *qmp, const Still *still, GError **error)
 {
-    char *text = mose_qmp_hmp(question->qmp, "info registers -a", error);
+    char *text = mose_qmp_hmp(qmp, "info registers -a", error);
 
-    if (text && question->func)
-        question->func(question->data);
+    if (text && still->func)
+        still->func(text, still->data);
     return text;
 }
 
 /* Stop, ask, let run. */
 static char *
-ask_stopped(const Question *question, GError **error)
+ask_stopped(MoseQmp *qmp, const Still *still, GError **error)
 {
     g_autofree char *text = NULL;
     gint64 begin = g_get_monotonic_time();
 
-    if (!mose_qmp_run(question->qmp, "stop", NULL, error))
+    if (!mose_qmp_run(qmp, "stop", NULL, error))
         return NULL;
-    text = ask(question, error);
-    if (!mose_qmp_run(question->qmp, "cont", NULL, text ? error : NULL))
+    text = ask(qmp, still, error);
+    if (!mose_qmp_run(qmp, "cont", NULL, text ? error : NULL))
         return NULL;
     stop_us = g_get_monotonic_time() - begin;
     return g_steal_pointer(&text);
@@ -52,7 +51,7 @@ ask_stopped(const Question *question, GError **error)
 
 /* The record is there from before the stop until the guest runs again. */
 static char *
-ask_recorded(MoseGuest *guest, const Question *question, GError **error)
+ask_recorded(MoseGuest *guest, MoseQmp *qmp, const Still *still, GError **error)
 {
     g_autoptr(MoseDebugRecord) record = mose_debug_record_new(guest->generation, TRUE);
     g_autoptr(GError) undone = NULL;
@@ -60,7 +59,7 @@ ask_recorded(MoseGuest *guest, const Question *question, GError **error)
 
     if (!mose_debug_record_write(record, guest, error))
         return NULL;
-    text = ask_stopped(question, error);
+    text = ask_stopped(qmp, still, error);
     if (text ? mose_debug_record_remove(guest, &undone)
              : mose_debug_undo(guest, record, NULL, NULL, &undone))
         return text;
@@ -71,14 +70,14 @@ ask_recorded(MoseGuest *guest, const Question *question, GError **error)
 }
 
 static char *
-ask_guarded(MoseGuest *guest, const Question *question, GError **error)
+ask_guarded(MoseGuest *guest, MoseQmp *qmp, const Still *still, GError **error)
 {
     MoseGuardian *guardian = mose_guardian_start(guest, error);
     char *text;
 
     if (!guardian)
         return NULL;
-    text = ask_recorded(guest, question, error);
+    text = ask_recorded(guest, qmp, still, error);
     if (mose_debug_record_exists(guest))
         mose_guardian_leave(guardian);
     else
@@ -86,11 +85,9 @@ ask_guarded(MoseGuest *guest, const Question *question, GError **error)
     return text;
 }
 
-char *
-mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, MoseMomentFunc func, gpointer data,
-                     GError **error)
+static char *
+ask_still(MoseGuest *guest, MoseQmp *qmp, const Still *still, GError **error)
 {
-    const Question question = { qmp, func, data };
     gboolean live = FALSE;
     g_autofree char *state = mose_debug_run_state(qmp, &live, error);
     g_autoptr(MoseGuest) locked = NULL;
@@ -98,16 +95,29 @@ mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, MoseMomentFunc func, gpoint
     stop_us = 0;
     if (!state)
         return NULL;
-    if (!live || strcmp(guest->spec->accel[guest->side], "tcg") != 0)
-        return ask(&question, error);
+    if (!live || (!still->func && strcmp(guest->spec->accel[guest->side], "tcg") != 0))
+        return ask(qmp, still, error);
     if (guest->lock_fd >= 0)
-        return ask_guarded(guest, &question, error);
+        return ask_guarded(guest, qmp, still, error);
     locked = mose_guest_open(guest->name, MOSE_GUEST_LOCK, error);
     if (!locked)
         return NULL;
     if (locked->generation == guest->generation)
-        return ask_guarded(locked, &question, error);
+        return ask_guarded(locked, qmp, still, error);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
                 "guest %s was switched meanwhile; try again", guest->name);
     return NULL;
+}
+
+char *
+mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error)
+{
+    return ask_still(guest, qmp, &(Still){ 0 }, error);
+}
+
+char *
+mose_exact_still(MoseGuest *guest, MoseQmp *qmp, MoseExactFunc func, gpointer data,
+                 GError **error)
+{
+    return ask_still(guest, qmp, &(Still){ func, data }, error);
 }

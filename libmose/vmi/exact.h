@@ -15,14 +15,17 @@
  * command has it. If this process dies in between, guardians let it run again. Call it
  * while this process has one thread. @qmp is a monitor of the guest's. Free with
  * g_free().
- *
- * @func (may be NULL) is called with @data in the same moment, where the guest stands
- * still; else directly after it. It is to be short, and does not speak with QEMU but by
- * @qmp.
  */
-typedef void (*MoseMomentFunc)(gpointer data);
-char *mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, MoseMomentFunc func,
-                           gpointer data, GError **error);
+char *mose_exact_registers(MoseGuest *guest, MoseQmp *qmp, GError **error);
+
+/*
+ * The same, but it is stopped under KVM, too, and @func is told of the text while it
+ * stands still. If @func has been told, there is a text or an error about letting the
+ * guest run again.
+ */
+typedef void (*MoseExactFunc)(const char *registers, gpointer data);
+char *mose_exact_still(MoseGuest *guest, MoseQmp *qmp, MoseExactFunc func,
+                       gpointer data, GError **error);
 
 /* How long the last such stop took, in microseconds; 0: there was none. */
 gint64 mose_exact_stop_us(void);

@@ -62,25 +62,48 @@ live_vcpus(gpointer data, gboolean exact, GError **error)
     Live *live = data;
     g_autofree char *text = NULL;
 
-    text = exact ? mose_exact_registers(live->guest, live->qmp, NULL, NULL, error)
+    text = exact ? mose_exact_registers(live->guest, live->qmp, error)
                  : mose_qmp_hmp(live->qmp, "info registers -a", error);
     return text ? mose_vcpus_parse(text, error) : NULL;
 }
 
-static GArray *
-live_moment(gpointer data, void (*func)(gpointer), gpointer func_data, GError **error)
+typedef struct {
+    MoseStillFunc func;
+    gpointer data;
+    GError *error;
+} Still;
+
+static void
+tell_still(const char *text, gpointer data)
+{
+    Still *still = data;
+    g_autoptr(GArray) vcpus = mose_vcpus_parse(text, &still->error);
+
+    if (vcpus)
+        still->func(vcpus, still->data);
+}
+
+static gboolean
+live_still(gpointer data, MoseStillFunc func, gpointer told, GError **error)
 {
     Live *live = data;
-    g_autofree char *text =
-        mose_exact_registers(live->guest, live->qmp, func, func_data, error);
+    Still still = { func, told, NULL };
+    g_autofree char *text = NULL;
 
-    return text ? mose_vcpus_parse(text, error) : NULL;
+    live_forget(live);
+    text = mose_exact_still(live->guest, live->qmp, tell_still, &still, error);
+    live_forget(live);
+    if (text && !still.error)
+        return TRUE;
+    if (still.error)
+        g_propagate_error(text ? error : NULL, still.error);
+    return FALSE;
 }
 
 static const MoseMemorySource live_source = {
     .read = live_read,
     .vcpus = live_vcpus,
-    .moment = live_moment,
+    .still = live_still,
     .forget = live_forget,
     .free = live_free,
 };

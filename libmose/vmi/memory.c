@@ -95,18 +95,18 @@ mose_memory_vcpus(MoseMemory *memory, gboolean exact, GError **error)
     return memory->source->vcpus(memory->data, exact, error);
 }
 
-GArray *
-mose_memory_moment(MoseMemory *memory, void (*func)(gpointer), gpointer data,
-                   GError **error)
+gboolean
+mose_memory_still(MoseMemory *memory, MoseStillFunc func, gpointer data, GError **error)
 {
-    GArray *vcpus;
+    g_autoptr(GArray) vcpus = NULL;
 
-    if (memory->source->moment)
-        return memory->source->moment(memory->data, func, data, error);
+    if (memory->source->still)
+        return memory->source->still(memory->data, func, data, error);
     vcpus = mose_memory_vcpus(memory, TRUE, error);
-    if (vcpus)
-        func(data);
-    return vcpus;
+    if (!vcpus)
+        return FALSE;
+    func(vcpus, data);
+    return TRUE;
 }
 
 void

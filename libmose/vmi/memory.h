@@ -18,6 +18,9 @@ typedef struct {
     guint64 address, size;
 } MoseMemoryRange;
 
+/* @vcpus: MoseVcpu. */
+typedef void (*MoseStillFunc)(const GArray *vcpus, gpointer data);
+
 /* What a source of memory has to offer; @data is its own. */
 typedef struct {
     /* Copy @len bytes at guest-physical @address. FALSE where that is not all RAM, or
@@ -27,10 +30,9 @@ typedef struct {
      * than a millisecond, which needs the guest's lock); else a running vCPU's
      * registers may be of different moments but for those that say where tables are. */
     GArray *(*vcpus)(gpointer data, gboolean exact, GError **error);
-    /* The same, exactly, and @func called in that moment; NULL where there is but one.
-     */
-    GArray *(*moment)(gpointer data, void (*func)(gpointer), gpointer func_data,
-                      GError **error);
+    /* The same, exact, and @func is told of them while the guest stands still. NULL: it
+     * always does. */
+    gboolean (*still)(gpointer data, MoseStillFunc func, gpointer told, GError **error);
     /* Forget what was kept of an earlier moment of the guest; may be NULL. */
     void (*forget)(gpointer data);
     void (*free)(gpointer data);
@@ -78,9 +80,14 @@ gboolean mose_memory_read(MoseMemory *memory, guint64 address, void *to, gsize l
 /* See MoseMemorySource. NOT_FOUND where a core file has no registers. */
 GArray *mose_memory_vcpus(MoseMemory *memory, gboolean exact, GError **error);
 
-/* The same, exactly; and @func, which reads what is to be of that moment, too, and is
- * quick about it (exact.h), is called in it. */
-GArray *mose_memory_moment(MoseMemory *memory, void (*func)(gpointer), gpointer data,
+/*
+ * Call @func once, with the vCPUs of one instant, in which the guest stands still:
+ * memory read by it fits the registers. Under either accelerator the guest is stopped
+ * for as long as that takes, which needs its lock (exact.h); whatever @func does, the
+ * guest runs on after it. Only a function that fails before @func is called sets
+ * @error; or one that cannot let the guest run again.
+ */
+gboolean mose_memory_still(MoseMemory *memory, MoseStillFunc func, gpointer data,
                            GError **error);
 
 /* What is read from now on is not older than this call. */

@@ -94,19 +94,28 @@ look_at(MoseLinux *kernel, MoseCpu *cpu)
 typedef struct {
     MoseLinux *kernel;
     GPtrArray *cpus;
+    GArray *vcpus; /* MoseVcpu; owned */
 } Moment;
 
 static void
-look_at_all(gpointer data)
+look_at_all(Moment *moment)
 {
-    Moment *moment = data;
-
     for (guint i = 0; i < moment->cpus->len; i++) {
         MoseCpu *cpu = moment->cpus->pdata[i];
 
         if (cpu->online)
             look_at(moment->kernel, cpu);
     }
+}
+
+/* While the guest stands still. */
+static void
+look_still(const GArray *vcpus, gpointer data)
+{
+    Moment *moment = data;
+
+    moment->vcpus = g_array_copy((GArray *)vcpus);
+    look_at_all(moment);
 }
 
 /* --- which vCPU is which CPU --- */
@@ -178,19 +187,19 @@ GPtrArray *
 mose_cpus_read(MoseLinux *kernel, GError **error)
 {
     g_autoptr(GPtrArray) cpus = NULL;
-    g_autoptr(GArray) vcpus = NULL;
     Moment moment = { .kernel = kernel };
+    gboolean good;
 
     if (!mose_linux_need_types(kernel, error) || !(cpus = possible_cpus(kernel, error)))
         return NULL;
     moment.cpus = cpus;
     /* What is looked up once, need not be in the moment. */
     look_at_all(&moment);
-    vcpus = mose_memory_moment(kernel->memory, look_at_all, &moment, error);
-    if (!vcpus)
-        return NULL;
-    give_vcpus(kernel, cpus, vcpus);
-    return g_steal_pointer(&cpus);
+    good = mose_memory_still(kernel->memory, look_still, &moment, error);
+    if (good)
+        give_vcpus(kernel, cpus, moment.vcpus);
+    g_clear_pointer(&moment.vcpus, g_array_unref);
+    return good ? g_steal_pointer(&cpus) : NULL;
 }
 
 /* --- whose tables --- */

@@ -340,3 +340,18 @@ mose_symbols_by_address(const MoseSymbols *symbols, guint64 address)
     found = mose_symbols_nth(symbols, best);
     return address - found->address < MAX(found->size, 1) ? found : NULL;
 }
+
+const MoseSymbol *
+mose_symbols_first_by_address(const MoseSymbols *symbols, guint64 address)
+{
+    guint first = count_below(symbols, address);
+    const MoseSymbol *found;
+
+    if (first == 0)
+        return NULL;
+    first--;
+    while (first > 0 && nth_address(symbols, first - 1) == nth_address(symbols, first))
+        first--;
+    found = mose_symbols_nth(symbols, first);
+    return address - found->address < MAX(found->size, 1) ? found : NULL;
+}

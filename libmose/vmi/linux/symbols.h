@@ -48,3 +48,8 @@ const MoseSymbol *mose_symbols_by_name(const MoseSymbols *symbols, const char *m
  * global one is preferred, then the first. NULL: before all of them, or beyond the size
  * that is known. */
 const MoseSymbol *mose_symbols_by_address(const MoseSymbols *symbols, guint64 address);
+
+/* The same, but always the first of several: as the kernel prints addresses itself
+ * (Linux kernel/kallsyms.c:get_symbol_pos). */
+const MoseSymbol *mose_symbols_first_by_address(const MoseSymbols *symbols,
+                                                guint64 address);
