@@ -55,6 +55,7 @@ const MoseCommand mose_commands[] = {
     { "dmesg", "NAME|CORE", "a kernel's log", mose_cmd_dmesg },
     { "net", "NAME|CORE", "the sockets and network interfaces of a guest",
       mose_cmd_net },
+    { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
     { NULL },
 };
 
