@@ -81,6 +81,7 @@ int mose_cmd_net(int argc, char **argv);
 int mose_cmd_ps(int argc, char **argv);
 int mose_cmd_cpus(int argc, char **argv);
 int mose_cmd_irq(int argc, char **argv);
+int mose_cmd_read(int argc, char **argv);
 int mose_cmd_stream(int argc, char **argv);
 int mose_cmd_sym(int argc, char **argv);
 int mose_cmd_type(int argc, char **argv);

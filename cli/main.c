@@ -56,6 +56,8 @@ const MoseCommand mose_commands[] = {
     { "net", "NAME|CORE", "the sockets and network interfaces of a guest",
       mose_cmd_net },
     { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
+    { "read", "NAME|CORE ADDRESS|SYMBOL[+OFFSET] [LENGTH]",
+      "a guest's memory: in hex, as text, as instructions", mose_cmd_read },
     { NULL },
 };
 

@@ -64,24 +64,30 @@ mose_space_set_explain(MoseSpace *space, MoseSpaceExplain explain)
     space->explain = explain;
 }
 
+const char *
+mose_space_why(MoseSpace *space, MosePageWalk *walk)
+{
+    const char *why = NULL;
+
+    if (walk->state == MOSE_PAGE_MAPPED)
+        return NULL;
+    if (walk->state == MOSE_PAGE_BROKEN)
+        return "its page table is not in RAM";
+    if (walk->entry && space->explain) {
+        why = space->explain(walk);
+        if (walk->state == MOSE_PAGE_MAPPED)
+            return NULL;
+    }
+    return why ? why : "not mapped";
+}
+
 /* *@ret_why: what is in the way. */
 static gboolean
 walk(MoseSpace *space, guint64 address, MosePageWalk *ret, const char **ret_why)
 {
-    const char *why = NULL;
-
-    if (mose_page_walk(&space->paging, mose_memory_peek, space->memory, address, ret))
-        return TRUE;
-    if (ret->state == MOSE_PAGE_ABSENT && ret->entry && space->explain) {
-        why = space->explain(ret);
-        if (ret->state == MOSE_PAGE_MAPPED)
-            return TRUE;
-    }
-    if (ret->state == MOSE_PAGE_BROKEN)
-        *ret_why = "its page table is not in RAM";
-    else
-        *ret_why = why ? why : "not mapped";
-    return FALSE;
+    mose_page_walk(&space->paging, mose_memory_peek, space->memory, address, ret);
+    *ret_why = mose_space_why(space, ret);
+    return !*ret_why;
 }
 
 gboolean

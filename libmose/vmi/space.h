@@ -29,6 +29,10 @@ void mose_space_forget(MoseSpace *space);
 typedef const char *(*MoseSpaceExplain)(MosePageWalk *walk);
 void mose_space_set_explain(MoseSpace *space, MoseSpaceExplain explain);
 
+/* What is in the way where the walk ended as @walk tells, mended as said above; NULL
+ * where the page is there. */
+const char *mose_space_why(MoseSpace *space, MosePageWalk *walk);
+
 /* The page of @address; FALSE where it is not mapped, with @ret as the walk left it. */
 gboolean mose_space_page(MoseSpace *space, guint64 address, MosePageWalk *ret);
 

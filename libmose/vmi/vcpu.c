@@ -7,6 +7,9 @@
 #include "util/error.h"
 
 #define MAX_VCPUS 4096
+/* Of the upper half of a code segment's descriptor (SDM 3A, figure 3-8). */
+#define SEGMENT_L (1u << 21)
+#define SEGMENT_D (1u << 22)
 
 const char *const mose_general_names[MOSE_N_GENERAL] = {
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
@@ -80,7 +83,7 @@ parse_one(const char *text, MoseVcpu *vcpu, GError **error)
         { "DR7=", NULL, 0, &vcpu->dr7 },
         { "EFER=", NULL, 0, &vcpu->paging.efer },
     };
-    guint64 limit = 0, halted = 0;
+    guint64 limit = 0, halted = 0, segment;
 
     for (gsize i = 0; i < G_N_ELEMENTS(fields); i++)
         if (!find_number(text, fields[i].key, fields[i].word, fields[i].to) &&
@@ -98,6 +101,8 @@ parse_one(const char *text, MoseVcpu *vcpu, GError **error)
                         mose_general_names[i]);
             return FALSE;
         }
+    if (find_number(text, "CS =", 3, &segment))
+        vcpu->code_bits = segment & SEGMENT_L ? 64 : segment & SEGMENT_D ? 32 : 16;
     find_number(text, "IDT=", 1, &limit);
     find_number(text, "HLT=", 0, &halted);
     vcpu->idt_limit = limit;

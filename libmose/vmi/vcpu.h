@@ -36,6 +36,8 @@ typedef struct {
     guint32 idt_limit;
     MosePaging paging; /* cr0, cr3, cr4, efer */
     gboolean halted;
+    guint
+        code_bits; /* of its code segment: 16, 32 or 64; 0: the source does not tell */
 } MoseVcpu;
 
 /*
