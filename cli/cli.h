@@ -88,3 +88,4 @@ int mose_cmd_type(int argc, char **argv);
 int mose_cmd_files(int argc, char **argv);
 int mose_cmd_mounts(int argc, char **argv);
 int mose_cmd_maps(int argc, char **argv);
+int mose_cmd_write(int argc, char **argv);

@@ -6,6 +6,8 @@
 
 #include "cli/cli.h"
 #include "guest/journal.h"
+#include "switch/recover.h"
+#include "util/error.h"
 
 /* While a guest is switched, the process that is asked may end. */
 #define TRIES 20
@@ -71,6 +73,23 @@ mose_look_open(MoseLook *look, const char *name, GError **error)
 }
 
 gboolean
+mose_look_open_to_change(MoseLook *look, const char *name, GError **error)
+{
+    MoseRecovered recovered;
+
+    look->name = name;
+    if (strchr(name, '/')) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s is a core file: it is only read", name);
+        return FALSE;
+    }
+    look->guest = mose_guest_open(name, MOSE_GUEST_LOCK, error);
+    if (look->guest && mose_recover(look->guest, &recovered, error))
+        look->memory = mose_memory_of_guest(look->guest, error);
+    return look->memory != NULL;
+}
+
+gboolean
 mose_look_open_linux(MoseLook *look, const char *name, GError **error)
 {
     return try_open(look, name, open_linux, error);
@@ -87,7 +106,8 @@ mose_look_clear(MoseLook *look)
 int
 mose_look_fail(const MoseLook *look, const GError *error)
 {
-    if (!look->name || strchr(look->name, '/'))
+    /* What is not found in a guest is not the guest. */
+    if (!look->name || look->memory || strchr(look->name, '/'))
         return mose_cli_fail(error, NULL);
     return mose_cli_fail_guest(error, look->name, NULL);
 }

@@ -17,6 +17,9 @@ typedef struct {
 
 /* Its memory; and the Linux in it. What was opened goes with mose_look_clear(). */
 gboolean mose_look_open(MoseLook *look, const char *name, GError **error);
+/* The same with the guest's lock, after what a command that died may have left there is
+ * mended. UNSUPPORTED for a core file. */
+gboolean mose_look_open_to_change(MoseLook *look, const char *name, GError **error);
 gboolean mose_look_open_linux(MoseLook *look, const char *name, GError **error);
 void mose_look_clear(MoseLook *look);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MoseLook, mose_look_clear)

@@ -121,14 +121,35 @@ choose(MoseTarget *target, const MoseTargetOptions *options, GError **error)
     return TRUE;
 }
 
+/* Where there is no Linux, the memory is open all the same. */
+static gboolean
+open_look(MoseTarget *target, const char *name, const MoseTargetOptions *options,
+          gboolean find_linux, GError **error)
+{
+    MoseLook *look = &target->look;
+
+    if (options->change) {
+        if (!mose_look_open_to_change(look, name, error))
+            return FALSE;
+        if (find_linux)
+            look->kernel = mose_linux_find(look->memory, &target->no_linux);
+        return TRUE;
+    }
+    if (!find_linux)
+        return mose_look_open(look, name, error);
+    if (mose_look_open_linux(look, name, &target->no_linux) || look->memory)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&target->no_linux));
+    return FALSE;
+}
+
 gboolean
 mose_target_open(MoseTarget *target, const char *name, const MoseTargetOptions *options,
                  gboolean want_symbols, const char *const *words, GError **error)
 {
-    if (!mose_look_open(&target->look, name, error))
+    if (!open_look(target, name, options, needs_linux(options, want_symbols, words),
+                   error))
         return FALSE;
-    if (needs_linux(options, want_symbols, words))
-        target->look.kernel = mose_linux_find(target->look.memory, &target->no_linux);
     if (!choose(target, options, error))
         return FALSE;
     if (options->bits)

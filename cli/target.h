@@ -12,9 +12,10 @@
 
 typedef struct {
     gboolean physical;
-    char *pid; /* a pid, a process's name, a task_struct; NULL: none */
-    int cpu;   /* -1: none */
-    int bits;  /* of code; 0: as the target has it */
+    char *pid;       /* a pid, a process's name, a task_struct; NULL: none */
+    int cpu;         /* -1: none */
+    int bits;        /* of code; 0: as the target has it */
+    gboolean change; /* it is to be written: no core file, and the guest's lock */
 } MoseTargetOptions;
 
 /* Rows for a command's options; @options must outlive parsing. */

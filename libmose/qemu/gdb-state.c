@@ -165,3 +165,21 @@ mose_gdb_write_memory(MoseGdb *gdb, guint64 address, const void *from, gsize len
             return FALSE;
     return TRUE;
 }
+
+gboolean
+mose_gdb_reset_mode(MoseGdb *gdb, GError **error)
+{
+    return mose_gdb_tell(gdb, "Qqemu.PhyMemMode:0", error);
+}
+
+gboolean
+mose_gdb_write_physical(MoseGdb *gdb, guint64 address, const void *from, gsize len,
+                        GError **error)
+{
+    gboolean done;
+
+    if (!mose_gdb_tell(gdb, "Qqemu.PhyMemMode:1", error))
+        return FALSE;
+    done = mose_gdb_write_memory(gdb, address, from, len, error);
+    return mose_gdb_reset_mode(gdb, done ? error : NULL) && done;
+}

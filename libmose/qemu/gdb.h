@@ -105,6 +105,16 @@ gboolean mose_gdb_read_memory(MoseGdb *gdb, guint64 address, void *to, gsize len
 gboolean mose_gdb_write_memory(MoseGdb *gdb, guint64 address, const void *from,
                                gsize len, GError **error);
 
+/*
+ * The same at a guest-physical address (QEMU's Qqemu.PhyMemMode). It is for RAM: what
+ * is written to a device is done by the device. The mode is QEMU's, not the
+ * connection's (gdbstub/system.c: phy_memory_mode): whoever begins a session sets it
+ * back (mose_gdb_reset_mode()), as one that died may have left it.
+ */
+gboolean mose_gdb_write_physical(MoseGdb *gdb, guint64 address, const void *from,
+                                 gsize len, GError **error);
+gboolean mose_gdb_reset_mode(MoseGdb *gdb, GError **error);
+
 /* --- breakpoints and watchpoints --- */
 
 /* The numbers are the protocol's. Under KVM SOFTWARE writes int3 into the guest's

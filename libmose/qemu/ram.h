@@ -65,15 +65,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRam, mose_ram_free)
 gboolean mose_ram_read(const MoseRam *ram, guint64 address, void *to, gsize len);
 
 /*
- * Write there. Only for a guest that stands still in a QEMU that has executed none of
- * it: QEMU is not told, so neither code that it has translated nor what it knows of
- * dirty pages would follow. INVALID where that is not all RAM.
+ * Write there. Only for a guest that stands still, either in a QEMU that has executed
+ * none of it or under KVM, in memory that no switch copies: QEMU is not told, so
+ * neither code that it has translated nor what it knows of dirty pages would follow.
+ * INVALID where that is not all RAM.
  */
 gboolean mose_ram_write(MoseRam *ram, guint64 address, const void *from, gsize len,
                         GError **error);
 
-/* Where there is RAM: of MoseRamRange, in the order of QEMU's flat view, which is that of
- * the addresses. */
+/* Where there is RAM: of MoseRamRange, in the order of QEMU's flat view, which is that
+ * of the addresses. */
 const GArray *mose_ram_ranges(const MoseRam *ram);
 
 /* Read the layout from the text of `info mtree -f`; the entries are MoseRamRange. */

@@ -84,7 +84,7 @@ mose_debug_stub_open(MoseQmp *qmp, const char *name, MoseDebugTell tell, gpointe
 {
     g_auto(MoseFd) ours = MOSE_FD_NONE;
     g_auto(MoseFd) theirs = MOSE_FD_NONE;
-    MoseGdb *gdb;
+    g_autoptr(MoseGdb) gdb = NULL;
     int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -100,9 +100,11 @@ mose_debug_stub_open(MoseQmp *qmp, const char *name, MoseDebugTell tell, gpointe
         return NULL;
     say(tell, data, "stub");
     gdb = mose_gdb_new(mose_fd_steal(&ours), name, TIMEOUT_MS, error);
-    if (gdb)
-        say(tell, data, "connected");
-    return gdb;
+    /* A session that died may have left it at physical addresses. */
+    if (!gdb || !mose_gdb_reset_mode(gdb, error))
+        return NULL;
+    say(tell, data, "connected");
+    return g_steal_pointer(&gdb);
 }
 
 static gboolean
