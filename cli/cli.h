@@ -78,6 +78,8 @@ int mose_cmd_dmesg(int argc, char **argv);
 int mose_cmd_net(int argc, char **argv);
 int mose_cmd_dmesg(int argc, char **argv);
 int mose_cmd_net(int argc, char **argv);
+int mose_cmd_cat(int argc, char **argv);
+int mose_cmd_objects(int argc, char **argv);
 int mose_cmd_ps(int argc, char **argv);
 int mose_cmd_cpus(int argc, char **argv);
 int mose_cmd_irq(int argc, char **argv);

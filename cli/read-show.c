@@ -235,6 +235,15 @@ show_step(const MosePageStep *step, int levels, JsonArray *list)
     json_array_add_object_element(list, row);
 }
 
+/* What the page tables do not know yet. */
+static char *
+explain(MoseTarget *target, guint64 address, const MosePagePath *path)
+{
+    return path->why && path->walk.entry == 0 && target->user
+               ? mose_user_explain(target->user, address)
+               : NULL;
+}
+
 static void
 show_end(const MosePagePath *path, JsonObject *object)
 {
@@ -265,8 +274,10 @@ mose_show_pages(MoseTarget *target, guint64 address, JsonObject *object)
 {
     JsonArray *list = json_array_new();
     MosePagePath path;
+    g_autofree char *words = NULL;
 
     mose_page_path(target->space, address, &path);
+    words = explain(target, address, &path);
     if (!mose_cli_json()) {
         g_autofree char *of = mose_target_describe(target);
 
@@ -278,4 +289,8 @@ mose_show_pages(MoseTarget *target, guint64 address, JsonObject *object)
         show_step(&path.steps[i], path.levels, list);
     json_object_set_array_member(object, "entries", list);
     show_end(&path, object);
+    if (words && !mose_cli_json())
+        printf("%s\n", words);
+    else if (words)
+        json_object_set_string_member(object, "mapped", words);
 }

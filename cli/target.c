@@ -93,9 +93,11 @@ open_task(MoseTarget *target, const char *word, GError **error)
     target->task = mose_task_find(kernel, word, error);
     if (!target->task)
         return FALSE;
-    target->space = mose_task_space(kernel, target->task, error);
-    if (!target->space)
+    target->user = mose_user_new(kernel, target->task, error);
+    if (!target->user)
         return FALSE;
+    target->space = mose_user_space(target->user);
+    target->borrowed = TRUE;
     target->bits = task_bits(kernel, target->task);
     return TRUE;
 }
@@ -162,6 +164,7 @@ mose_target_clear(MoseTarget *target)
 {
     if (!target->borrowed)
         g_clear_pointer(&target->space, mose_space_free);
+    g_clear_pointer(&target->user, mose_user_free);
     g_clear_pointer(&target->task, mose_task_free);
     g_clear_error(&target->no_linux);
     mose_look_clear(&target->look);
@@ -224,6 +227,20 @@ find_register(const MoseTarget *target, const char *name, guint64 *ret, GError *
            bad_place(name, "is no register that is known here", error);
 }
 
+/* Of a process these are its own: the kernel's are not in its memory. */
+static gboolean
+find_user_symbol(const MoseTarget *target, const char *name, guint64 *ret,
+                 guint64 *ret_size, GError **error)
+{
+    const MoseSymbol *symbol = mose_user_symbol(target->user, name, error);
+
+    if (!symbol)
+        return FALSE;
+    *ret = symbol->address;
+    *ret_size = symbol->size;
+    return TRUE;
+}
+
 static gboolean
 find_symbol(const MoseTarget *target, const char *name, guint64 *ret, guint64 *ret_size,
             GError **error)
@@ -231,6 +248,8 @@ find_symbol(const MoseTarget *target, const char *name, guint64 *ret, guint64 *r
     g_auto(GStrv) parts = g_strsplit(name, ":", 2);
     const MoseSymbol *symbol;
 
+    if (target->user)
+        return find_user_symbol(target, name, ret, ret_size, error);
     if (!target->look.kernel) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
                     "%s: no symbols are known, since no Linux kernel is: %s; give an "
@@ -295,20 +314,34 @@ mose_target_place(MoseTarget *target, const char *word, guint64 *ret, guint64 *r
     return TRUE;
 }
 
+static const MoseSymbol *
+symbol_at(MoseTarget *target, guint64 address)
+{
+    const MoseSymbol *symbol =
+        target->user ? mose_user_symbol_at(target->user, address) : NULL;
+
+    return symbol ? symbol
+                  : mose_symbols_by_address(target->look.kernel->symbols, address);
+}
+
 char *
 mose_target_symbol(MoseTarget *target, guint64 address)
 {
     const MoseSymbol *symbol;
+    g_autoptr(GString) text = g_string_new(NULL);
 
     if (!target->look.kernel || !target->space)
         return NULL;
-    symbol = mose_symbols_by_address(target->look.kernel->symbols, address);
+    symbol = symbol_at(target, address);
     if (!symbol)
         return NULL;
-    if (address == symbol->address)
-        return g_strdup(symbol->name);
-    return g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", symbol->name,
-                           address - symbol->address);
+    if (symbol->module)
+        g_string_append_printf(text, "%s:", symbol->module);
+    g_string_append(text, symbol->name);
+    if (address != symbol->address)
+        g_string_append_printf(text, "+0x%" G_GINT64_MODIFIER "x",
+                               address - symbol->address);
+    return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 /* --- reading --- */
@@ -332,6 +365,8 @@ gboolean
 mose_target_read(MoseTarget *target, guint64 address, void *to, gsize len,
                  gsize *ret_got, GError **error)
 {
+    if (target->user)
+        return mose_user_read(target->user, address, to, len, ret_got, error);
     return target->space
                ? mose_space_read(target->space, address, to, len, ret_got, error)
                : read_physical(target->look.memory, address, to, len, ret_got, error);

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "cli/look.h"
-#include "vmi/linux/tasks.h"
+#include "vmi/linux/user.h"
 
 typedef struct {
     gboolean physical;
@@ -43,7 +43,8 @@ typedef struct {
     GError *no_linux;  /* why no Linux is known; NULL: one is, or none was needed */
     MoseSpace *space;  /* NULL: physical memory */
     gboolean borrowed; /* the space is the kernel's */
-    MoseTask *task;    /* with a pid */
+    MoseTask *task;    /* with a pid; */
+    MoseUser *user;    /* its memory, whose the space is */
     gboolean has_vcpu;
     MoseVcpu vcpu; /* with a vCPU, also where one stands in for the kernel */
     guint bits;    /* of code there: 16, 32, 64 */
@@ -74,7 +75,7 @@ char *mose_target_describe(const MoseTarget *target);
 gboolean mose_target_place(MoseTarget *target, const char *word, guint64 *ret,
                            guint64 *ret_size, GError **error);
 
-/* "name+0x12", or NULL; free with g_free(). */
+/* "name+0x12", or "module:name+0x12", or NULL; free with g_free(). */
 char *mose_target_symbol(MoseTarget *target, guint64 address);
 
 /* As mose_space_read(): what could be read before the first failure. */

@@ -258,7 +258,7 @@ gboolean
 mose_elf_dynamic_symbols(const MoseElf *elf, MoseElfSymbolFunc func, gpointer data,
                          GError **error)
 {
-    guint64 symbols, names_at, size, n;
+    guint64 symbols, names_at, size, n = 0;
     g_autofree guint8 *table = NULL;
     g_autofree char *names = NULL;
     Versions versions = { 0 };

@@ -25,7 +25,7 @@
 /* --- files --- */
 
 static void
-read_filesystem(MoseLinux *kernel, guint64 superblock, MoseFile *file)
+read_filesystem(MoseLinux *kernel, guint64 superblock, MosePageCache *file)
 {
     g_autofree char *text = NULL, *printable = NULL;
     guint64 type, name;
@@ -39,11 +39,12 @@ read_filesystem(MoseLinux *kernel, guint64 superblock, MoseFile *file)
 }
 
 gboolean
-mose_file_of_inode(MoseLinux *kernel, guint64 inode, MoseFile *ret, GError **error)
+mose_page_cache_of_inode(MoseLinux *kernel, guint64 inode, MosePageCache *ret,
+                         GError **error)
 {
     guint64 superblock, magic, mode;
 
-    *ret = (MoseFile){ .inode = inode };
+    *ret = (MosePageCache){ .inode = inode };
     if (!mose_object_peek(kernel, "inode", inode, "i_mapping", &ret->mapping, error) ||
         !mose_object_peek(kernel, "inode", inode, "i_size", &ret->size, error) ||
         !mose_object_peek(kernel, "inode", inode, "i_ino", &ret->number, error) ||
@@ -216,7 +217,7 @@ is_uptodate(MoseLinux *kernel, const char *type, guint64 page)
 
 /* The folio at @folio has page @index of @file. */
 static gboolean
-place(MoseLinux *kernel, const MoseFile *file, guint64 folio, guint64 index,
+place(MoseLinux *kernel, const MosePageCache *file, guint64 folio, guint64 index,
       MoseCacheState *ret, guint64 *ret_physical, GError **error)
 {
     const char *type = page_type(kernel);
@@ -233,9 +234,9 @@ place(MoseLinux *kernel, const MoseFile *file, guint64 folio, guint64 index,
     return TRUE;
 }
 
-gboolean
-mose_page_cache_find(MoseLinux *kernel, const MoseFile *file, guint64 index,
-                     MoseCacheState *ret, guint64 *ret_physical, GError **error)
+static gboolean
+find_page(MoseLinux *kernel, const MosePageCache *file, guint64 index,
+          MoseCacheState *ret, guint64 *ret_physical, GError **error)
 {
     guint64 entry;
 
@@ -250,17 +251,45 @@ mose_page_cache_find(MoseLinux *kernel, const MoseFile *file, guint64 index,
     return TRUE;
 }
 
+typedef struct {
+    const MosePageCache *file;
+    guint64 index, physical;
+    MoseCacheState state;
+} Find;
+
+static gboolean
+try_find(MoseLinux *kernel, gpointer data, GError **error)
+{
+    Find *find = data;
+
+    return find_page(kernel, find->file, find->index, &find->state, &find->physical,
+                     error);
+}
+
+gboolean
+mose_page_cache_find(MoseLinux *kernel, const MosePageCache *file, guint64 index,
+                     MoseCacheState *ret, guint64 *ret_physical, GError **error)
+{
+    Find find = { file, index, 0, MOSE_CACHED };
+
+    if (!mose_linux_retry(kernel, try_find, &find, NULL, error))
+        return FALSE;
+    *ret = find.state;
+    *ret_physical = find.physical;
+    return TRUE;
+}
+
 /* --- reading --- */
 
 /* At most a page, within one. */
 static gboolean
-read_some(MoseLinux *kernel, const MoseFile *file, guint64 offset, void *to, gsize len,
-          GError **error)
+read_some(MoseLinux *kernel, const MosePageCache *file, guint64 offset, void *to,
+          gsize len, GError **error)
 {
     guint64 physical;
     MoseCacheState state;
 
-    if (!mose_page_cache_find(kernel, file, offset / PAGE, &state, &physical, error))
+    if (!find_page(kernel, file, offset / PAGE, &state, &physical, error))
         return FALSE;
     if (state == MOSE_CACHE_HOLE) {
         memset(to, 0, len);
@@ -276,7 +305,7 @@ read_some(MoseLinux *kernel, const MoseFile *file, guint64 offset, void *to, gsi
 }
 
 typedef struct {
-    const MoseFile *file;
+    const MosePageCache *file;
     guint64 offset;
     void *to;
     gsize len;
@@ -291,8 +320,8 @@ try_some(MoseLinux *kernel, gpointer data, GError **error)
 }
 
 gboolean
-mose_page_cache_read(MoseLinux *kernel, const MoseFile *file, guint64 offset, void *to,
-                     gsize len, gsize *ret_got, GError **error)
+mose_page_cache_read(MoseLinux *kernel, const MosePageCache *file, guint64 offset,
+                     void *to, gsize len, gsize *ret_got, GError **error)
 {
     gsize got = 0;
     gboolean good = TRUE;

@@ -16,11 +16,11 @@ typedef struct {
     char filesystem[32]; /* printable */
     gboolean in_memory;  /* tmpfs, ramfs: a page that was never written is zeros, and
                             not on a disk */
-} MoseFile;
+} MosePageCache;
 
 /* The file of the struct inode at @inode. UNSUPPORTED for one on hugetlbfs. */
-gboolean mose_file_of_inode(MoseLinux *kernel, guint64 inode, MoseFile *ret,
-                            GError **error);
+gboolean mose_page_cache_of_inode(MoseLinux *kernel, guint64 inode, MosePageCache *ret,
+                                  GError **error);
 
 typedef enum {
     MOSE_CACHED,
@@ -36,11 +36,11 @@ const char *mose_cache_state_name(MoseCacheState state);
 
 /*
  * Page @index (of 4,096 bytes) of @file; *@ret_physical is where it is, if it is there.
- * That it is this file's page is looked up after it was found: AGAIN where it was
- * taken away meanwhile.
+ * That it is this file's page is looked up after it was found, and another try made
+ * where it was taken away meanwhile.
  */
-gboolean mose_page_cache_find(MoseLinux *kernel, const MoseFile *file, guint64 index,
-                              MoseCacheState *ret, guint64 *ret_physical,
+gboolean mose_page_cache_find(MoseLinux *kernel, const MosePageCache *file,
+                              guint64 index, MoseCacheState *ret, guint64 *ret_physical,
                               GError **error);
 
 /*
@@ -48,8 +48,9 @@ gboolean mose_page_cache_find(MoseLinux *kernel, const MoseFile *file, guint64 i
  * not in memory, and why; *@ret_got (may be NULL) is what came before it. What lies
  * behind the file's end is NOT_FOUND as well.
  */
-gboolean mose_page_cache_read(MoseLinux *kernel, const MoseFile *file, guint64 offset,
-                              void *to, gsize len, gsize *ret_got, GError **error);
+gboolean mose_page_cache_read(MoseLinux *kernel, const MosePageCache *file,
+                              guint64 offset, void *to, gsize len, gsize *ret_got,
+                              GError **error);
 
 /* The physical address behind the struct page (or folio) at @page: by vmemmap_base
  * (arch/x86/include/asm/pgtable_64_types.h) and sizeof(struct page). INVALID where that
