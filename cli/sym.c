@@ -8,12 +8,16 @@
 #include "util/error.h"
 #include "util/json.h"
 #include "vmi/linux/modules.h"
+#include "vmi/linux/user.h"
 
 static gboolean all;
+static char *pid;
 
 static const GOptionEntry entries[] = {
     { "all", 'a', 0, G_OPTION_ARG_NONE, &all,
       "every symbol, as /proc/kallsyms has them", NULL },
+    { "pid", 0, 0, G_OPTION_ARG_STRING, &pid,
+      "those of a process's ELF objects: its pid or its name", "PID|COMM" },
     { NULL },
 };
 
@@ -42,6 +46,32 @@ print_symbol(const MoseSymbol *symbol)
     printf(symbol->module ? "\t[%s]\n" : "\n", symbol->module);
 }
 
+static void
+print_found(const char *word, const MoseSymbol *symbol, guint64 offset, JsonArray *list)
+{
+    if (mose_cli_json())
+        json_array_add_object_element(list, to_json(symbol, offset));
+    else if (offset)
+        printf("%s = %s+0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x%s%s%s\n",
+               word, symbol->name, offset, symbol->size, symbol->module ? " [" : "",
+               symbol->module ? symbol->module : "", symbol->module ? "]" : "");
+    else
+        print_symbol(symbol);
+}
+
+static void
+print_table(const MoseSymbols *symbols, JsonArray *list)
+{
+    for (guint i = 0; i < mose_symbols_count(symbols); i++) {
+        const MoseSymbol *symbol = mose_symbols_nth(symbols, i);
+
+        if (mose_cli_json())
+            json_array_add_object_element(list, to_json(symbol, 0));
+        else
+            print_symbol(symbol);
+    }
+}
+
 /* A kernel without BTF has at least its own. */
 static gboolean
 print_all(const MoseLook *look, JsonArray *list, GError **error)
@@ -57,14 +87,7 @@ print_all(const MoseLook *look, JsonArray *list, GError **error)
         fprintf(stderr, "%s: those of modules are missing: %s\n", g_get_prgname(),
                 cause->message);
     }
-    for (guint i = 0; i < mose_symbols_count(symbols); i++) {
-        const MoseSymbol *symbol = mose_symbols_nth(symbols, i);
-
-        if (mose_cli_json())
-            json_array_add_object_element(list, to_json(symbol, 0));
-        else
-            print_symbol(symbol);
-    }
+    print_table(symbols, list);
     return TRUE;
 }
 
@@ -81,6 +104,51 @@ is_address(const char *word, guint64 *ret)
     *ret = g_ascii_strtoull(digits, &end, 16);
     return end != digits && *end == '\0';
 }
+
+/* --- of a process --- */
+
+static const MoseSymbol *
+look_up_user(MoseUser *user, const char *word, guint64 *ret_offset, GError **error)
+{
+    const MoseSymbol *symbol;
+    guint64 address;
+
+    *ret_offset = 0;
+    if (!is_address(word, &address))
+        return mose_user_symbol(user, word, error);
+    symbol = mose_user_symbol_at(user, address);
+    if (symbol)
+        *ret_offset = address - symbol->address;
+    else
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                    "task %d (%s): none of its objects has a symbol at %s",
+                    mose_user_task(user)->pid, mose_user_task(user)->comm, word);
+    return symbol;
+}
+
+static gboolean
+print_process(const MoseLook *look, char **words, JsonArray *list, GError **error)
+{
+    g_autoptr(MoseTask) task = mose_task_find(look->kernel, pid, error);
+    g_autoptr(MoseUser) user = task ? mose_user_new(look->kernel, task, error) : NULL;
+    const MoseSymbols *symbols = user ? mose_user_symbols(user, error) : NULL;
+
+    if (!symbols)
+        return FALSE;
+    for (; *words; words++) {
+        guint64 offset;
+        const MoseSymbol *symbol = look_up_user(user, *words, &offset, error);
+
+        if (!symbol)
+            return FALSE;
+        print_found(*words, symbol, offset, list);
+    }
+    if (all)
+        print_table(symbols, list);
+    return TRUE;
+}
+
+/* --- of the kernel --- */
 
 static const MoseSymbol *
 look_up(MoseLinux *kernel, const char *word, guint64 *ret_offset)
@@ -111,15 +179,17 @@ print_one(const MoseLook *look, const char *word, JsonArray *list, GError **erro
                     "%s: nothing in its kernel is called, or at, %s", look->name, word);
         return FALSE;
     }
-    if (mose_cli_json())
-        json_array_add_object_element(list, to_json(symbol, offset));
-    else if (offset)
-        printf("%s = %s+0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x%s%s%s\n",
-               word, symbol->name, offset, symbol->size, symbol->module ? " [" : "",
-               symbol->module ? symbol->module : "", symbol->module ? "]" : "");
-    else
-        print_symbol(symbol);
+    print_found(word, symbol, offset, list);
     return TRUE;
+}
+
+static gboolean
+print_kernel(const MoseLook *look, char **words, JsonArray *list, GError **error)
+{
+    for (; *words; words++)
+        if (!print_one(look, *words, list, error))
+            return FALSE;
+    return !all || print_all(look, list, error);
 }
 
 int
@@ -140,10 +210,8 @@ mose_cmd_sym(int argc, char **argv)
     }
     if (!mose_look_open_linux(&look, argv[1], &error))
         return mose_look_fail(&look, error);
-    for (int i = 2; i < argc; i++)
-        if (!print_one(&look, argv[i], list, &error))
-            return mose_look_fail(&look, error);
-    if (all && !print_all(&look, list, &error))
+    if (!(pid ? print_process(&look, argv + 2, list, &error)
+              : print_kernel(&look, argv + 2, list, &error)))
         return mose_look_fail(&look, error);
     if (mose_cli_json()) {
         text = mose_json_text(object, TRUE);
