@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "util/error.h"
+#include "vmi/linux/modules.h"
 
 #define PAGE 4096
 
@@ -258,9 +259,8 @@ find_symbol(const MoseTarget *target, const char *name, guint64 *ret, guint64 *r
                     target->no_linux ? target->no_linux->message : "none was needed");
         return FALSE;
     }
-    symbol = parts[1] ? mose_symbols_by_name(target->look.kernel->symbols, parts[0],
-                                             parts[1])
-                      : mose_symbols_by_name(target->look.kernel->symbols, NULL, name);
+    symbol = parts[1] ? mose_linux_symbol_named(target->look.kernel, parts[0], parts[1])
+                      : mose_linux_symbol_named(target->look.kernel, NULL, name);
     if (!symbol) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
                     "%s: its kernel has no symbol %s", target->look.name, name);
@@ -320,8 +320,7 @@ symbol_at(MoseTarget *target, guint64 address)
     const MoseSymbol *symbol =
         target->user ? mose_user_symbol_at(target->user, address) : NULL;
 
-    return symbol ? symbol
-                  : mose_symbols_by_address(target->look.kernel->symbols, address);
+    return symbol ? symbol : mose_linux_symbol_at(target->look.kernel, address);
 }
 
 char *
