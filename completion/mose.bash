@@ -3,8 +3,7 @@
 #
 # Completion of mose(1) for bash. Needs no bash-completion.
 
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream'
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream type'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type'
 
 # The options of command $1.
 _mose_options()

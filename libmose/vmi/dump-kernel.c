@@ -37,7 +37,12 @@ read_vmcoreinfo(const MoseLinux *found, GError **error)
     if (!read_variable(found, "vmcoreinfo_data", &data, error) ||
         !read_variable(found, "vmcoreinfo_size", &size, error))
         return NULL;
-    if (size == 0 || size > MAX_VMCOREINFO) {
+    if (size == 0) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
+                    "the kernel is still starting, and has not written it yet");
+        return NULL;
+    }
+    if (size > MAX_VMCOREINFO) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_FAILED,
                     "the kernel's vmcoreinfo_size is %" G_GUINT64_FORMAT, size);
         return NULL;
