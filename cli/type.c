@@ -182,7 +182,8 @@ show_values(MoseLinux *kernel, Job *job, JsonObject *to, GError **error)
 }
 
 static gboolean
-show(MoseLinux *kernel, const char *text, JsonArray *list, GError **error)
+show(MoseLinux *kernel, const MoseTypeSource *source, const char *text, JsonArray *list,
+     GError **error)
 {
     g_autoptr(MoseTypeExpr) expr = mose_type_expr_parse(text, error);
     g_autoptr(GString) out = g_string_new(NULL);
@@ -190,7 +191,7 @@ show(MoseLinux *kernel, const char *text, JsonArray *list, GError **error)
     g_autofree char *path = NULL;
     MoseTypeRef type;
     Job job = { .expr = expr,
-                .source = mose_linux_type_source(kernel),
+                .source = *source,
                 .how = { depth, elements, nonzero },
                 .text = out };
     gboolean good = FALSE;
@@ -203,6 +204,18 @@ show(MoseLinux *kernel, const char *text, JsonArray *list, GError **error)
     g_clear_pointer(&job.rows, json_array_unref);
     if (!good)
         g_prefix_error(error, "%s: ", text);
+    return good;
+}
+
+static gboolean
+show_all(MoseLinux *kernel, const char *const *texts, JsonArray *list, GError **error)
+{
+    MoseTypeSource source = mose_linux_type_source(kernel);
+    gboolean good = TRUE;
+
+    for (; *texts && good; texts++)
+        good = show(kernel, &source, *texts, list, error);
+    mose_linux_type_source_clear(&source);
     return good;
 }
 
@@ -237,9 +250,8 @@ mose_cmd_type(int argc, char **argv)
     if (!mose_look_open_linux(&look, argv[1], &error) ||
         !mose_linux_need_types(look.kernel, &error))
         return mose_look_fail(&look, error);
-    for (int i = 2; i < argc; i++)
-        if (!show(look.kernel, argv[i], list, &error))
-            return mose_cli_fail(error, NULL);
+    if (!show_all(look.kernel, (const char *const *)argv + 2, list, &error))
+        return mose_cli_fail(error, NULL);
     if (mose_cli_json()) {
         text = mose_json_text(object, TRUE);
         puts(text);

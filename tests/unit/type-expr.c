@@ -115,6 +115,9 @@ test_values(void)
         { "&task@init_task.comm", "(char (*)[16])0xffff888000000110" },
         { "*&task@init_task.pid", "0" },
         { "(char)0x41", "'A'" },
+        { "(char *)0xffff888000000110", "(char *)0xffff888000000110 \"swapper\"" },
+        { "(char *)0xffff888000002ffe", "(char *)0xffff888000002ffe \"zz\"..." },
+        { "(char *)0xffff888000003000", "(char *)0xffff888000003000" },
         { "(enum state)5", "STATE_SLEEPING" },
         { "(void *)0xffffffff81000000", "(void *)0xffffffff81000000 (do_it)" },
         { "0xffffffff81000004", "0xffffffff81000004 (do_it+0x4)" },
@@ -127,6 +130,8 @@ test_values(void)
     };
     g_autoptr(BtfWorld) world = btf_world_new();
 
+    /* Text that runs into the hole. */
+    btf_world_poke(world, BTF_WORLD_BASE + BTF_WORLD_HOLE * 4096 - 2, 2, 0x7a7a);
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
         if (cases[i][1])
             check(world, cases[i][0], cases[i][1]);

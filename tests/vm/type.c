@@ -96,6 +96,7 @@ test_wrong(const KernelsGuest *under_test)
 {
     static const char *const cases[][2] = {
         { "task_struct@0x1000.pid", "cannot be read: not mapped" },
+        { "no_module:thing@init_task", "no_module" },
         { "task_struct@init_task.nope", "no member 'nope' in struct task_struct" },
         { "no_such_type@init_task", "there is no type 'no_such_type'" },
         { "task_struct@no_such_symbol", "no symbol no_such_symbol" },
@@ -239,6 +240,22 @@ test_modules(const KernelsGuest *under_test)
     g_assert_cmpuint(g_strv_length(lines), ==, n);
 }
 
+/* A module's own types and symbols, and names of its functions. */
+static void
+test_module_types(const KernelsGuest *under_test)
+{
+    g_autofree char *layout = NULL, *driver = NULL;
+
+    guest = under_test->vm;
+    layout = text_of("struct virtio_net:virtnet_info");
+    g_assert_nonnull(strstr(layout, " bytes */ struct virtnet_info {\n"));
+    g_assert_nonnull(strstr(layout, "struct net_device *dev;\n"));
+    driver = text_of(
+        "virtio_net:virtio_driver@virtio_net:virtio_net_driver.{driver.name, probe}");
+    g_assert_nonnull(strstr(driver, " \"virtio_net\", probe = "));
+    g_assert_true(g_str_has_suffix(driver, " (virtnet_probe)"));
+}
+
 /* --- layouts --- */
 
 /* Members that are the struct's own and have names, against libbpf's reading. */
@@ -304,6 +321,7 @@ main(int argc, char **argv)
     kernels_add("/type/wrong", test_wrong);
     kernels_add("/type/tasks", test_tasks);
     kernels_add("/type/modules", test_modules);
+    kernels_add("/type/module-types", test_module_types);
     kernels_add("/type/layouts", test_layouts);
     return kernels_run_tests();
 }

@@ -13,6 +13,8 @@
 #define MAX_VISITS (1 << 20)
 #define MAX_DEPTH 32
 #define WIDTH 88
+/* Of what a pointer to characters points to. */
+#define MAX_TEXT 64
 #define INDENT 4
 /* Alike elements of fewer are written out. */
 #define MIN_ALIKE 4
@@ -56,6 +58,27 @@ column_of(const GString *text)
     return line ? text->len - (line + 1 - text->str) : text->len;
 }
 
+/* Of a pointer to characters, what is there, if that can be read. */
+static void
+print_text_at(Printer *printer, const MoseTypeRef *type, guint64 address)
+{
+    guint8 text[MAX_TEXT];
+    g_autofree char *quoted = NULL;
+    MoseTypeRef target;
+    gsize got = 0;
+
+    if (!mose_type_ref_target(type, &target) || !mose_scalar_is_text(&target))
+        return;
+    if (printer->source->read(printer->source->data, address, text, sizeof(text), &got,
+                              NULL))
+        got = sizeof(text);
+    if (!got)
+        return;
+    quoted = mose_scalar_quote(text, got);
+    g_string_append_printf(printer->to, " %s%s", quoted,
+                           memchr(text, '\0', got) ? "" : "...");
+}
+
 static void
 print_scalar(Printer *printer, const Piece *piece)
 {
@@ -70,6 +93,8 @@ print_scalar(Printer *printer, const Piece *piece)
         g_string_append_printf(printer->to, "(%s)", name);
     }
     g_string_append(printer->to, text);
+    if (name)
+        print_text_at(printer, &piece->type, number);
 }
 
 /* --- structs --- */

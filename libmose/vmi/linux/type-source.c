@@ -3,12 +3,18 @@
 #include "vmi/linux/type-source.h"
 
 #include "util/error.h"
+#include "vmi/linux/modules.h"
+
+typedef struct {
+    MoseLinux *kernel;
+    GHashTable *modules; /* their types by name */
+} Data;
 
 static gboolean
 read_memory(gpointer data, guint64 address, void *to, gsize len, gsize *ret_got,
             GError **error)
 {
-    const MoseLinux *kernel = data;
+    MoseLinux *kernel = ((Data *)data)->kernel;
 
     return mose_space_read(kernel->space, address, to, len, ret_got, error);
 }
@@ -17,16 +23,15 @@ static gboolean
 find_symbol(gpointer data, const char *module, const char *name, guint64 *ret,
             GError **error)
 {
-    const MoseLinux *kernel = data;
+    MoseLinux *kernel = ((Data *)data)->kernel;
     const MoseSymbol *symbol;
 
-    if (!module)
-        return mose_linux_symbol(kernel, name, ret, error);
-    symbol = mose_symbols_by_name(kernel->symbols, module, name);
+    symbol = mose_linux_symbol_named(kernel, module, name);
     if (!symbol) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                    "%s: module %s has no symbol %s, or is not loaded",
-                    mose_memory_name(kernel->memory), module, name);
+                    module ? "%s: its kernel has no symbol %s in module %s"
+                           : "%s: its kernel has no symbol %s",
+                    mose_memory_name(kernel->memory), name, module);
         return FALSE;
     }
     *ret = symbol->address;
@@ -38,7 +43,7 @@ find_symbol(gpointer data, const char *module, const char *name, guint64 *ret,
 static gboolean
 cpu_offset(gpointer data, guint cpu, guint64 *ret, GError **error)
 {
-    const MoseLinux *kernel = data;
+    MoseLinux *kernel = ((Data *)data)->kernel;
     guint64 table;
 
     *ret = 0;
@@ -52,8 +57,8 @@ cpu_offset(gpointer data, guint cpu, guint64 *ret, GError **error)
 static char *
 address_name(gpointer data, guint64 address)
 {
-    const MoseLinux *kernel = data;
-    const MoseSymbol *symbol = mose_symbols_by_address(kernel->symbols, address);
+    MoseLinux *kernel = ((Data *)data)->kernel;
+    const MoseSymbol *symbol = mose_linux_symbol_at(kernel, address);
     g_autofree char *name = NULL;
 
     if (!symbol)
@@ -65,14 +70,46 @@ address_name(gpointer data, guint64 address)
                            address - symbol->address);
 }
 
+static const MoseTypes *
+module_types(gpointer data, const char *module, GError **error)
+{
+    Data *own = data;
+    MoseTypes *types = g_hash_table_lookup(own->modules, module);
+
+    if (types)
+        return types;
+    types = mose_linux_module_types(own->kernel, module, error);
+    if (types)
+        g_hash_table_insert(own->modules, g_strdup(module), types);
+    return types;
+}
+
 MoseTypeSource
 mose_linux_type_source(MoseLinux *kernel)
 {
+    Data *own = g_new0(Data, 1);
+
+    own->kernel = kernel;
+    own->modules = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                         (GDestroyNotify)mose_types_free);
     return (MoseTypeSource){ .read = read_memory,
                              .symbol = find_symbol,
                              .cpu_offset = cpu_offset,
                              .address_name = address_name,
-                             .data = kernel,
+                             .module_types = module_types,
+                             .data = own,
                              .types = kernel->types,
                              .n_cpus = MAX(kernel->n_cpus, 1) };
+}
+
+void
+mose_linux_type_source_clear(MoseTypeSource *source)
+{
+    Data *own = source->data;
+
+    if (own) {
+        g_hash_table_unref(own->modules);
+        g_free(own);
+    }
+    *source = (MoseTypeSource){ 0 };
 }
