@@ -131,10 +131,26 @@ check_fields(JsonObject *row, const Stat *before, const Stat *after)
         if (before->fields[fields[i].field] == after->fields[fields[i].field])
             assert_number(row, fields[i].member, fields[i].unit, before,
                           fields[i].field);
-    if (strcmp(before->name, after->name) == 0 &&
-        before->fields[UTIME] + before->fields[STIME] ==
-            after->fields[UTIME] + after->fields[STIME])
-        g_assert_cmpstr(text_of(row, "name"), ==, before->name);
+}
+
+/* A worker works shortly at this and that, which is behind its own name. *@workers
+ * counts those of which that, too, was the same. */
+static void
+check_name(JsonObject *row, const Stat *before, const Stat *after, guint *workers)
+{
+    const char *name = text_of(row, "name");
+    gsize own = strcspn(before->name, "+-");
+
+    if (strcmp(before->name, after->name) != 0)
+        return;
+    if (!g_str_has_prefix(before->name, "kworker/") ||
+        g_str_has_prefix(before->name, "kworker/R-")) {
+        g_assert_cmpstr(name, ==, before->name);
+        return;
+    }
+    g_assert_cmpuint(strcspn(name, "+-"), ==, own);
+    g_assert_cmpint(strncmp(name, before->name, own), ==, 0);
+    *workers += before->name[own] != '\0' && strcmp(name, before->name) == 0;
 }
 
 static gboolean
@@ -195,7 +211,7 @@ check_all(const KernelsGuest *guest, const char *files, gboolean threads)
                 : vm_mose_json("ps", guest->vm->name, NULL);
     g_autoptr(GHashTable) after = read_stats(guest, files);
     JsonArray *tasks = json_object_get_array_member(said, "tasks");
-    guint found = 0, common = 0, states = 0;
+    guint found = 0, common = 0, states = 0, workers = 0;
     GHashTableIter iter;
     gpointer pid;
 
@@ -210,6 +226,7 @@ check_all(const KernelsGuest *guest, const char *files, gboolean threads)
             continue;
         found++;
         check_fields(row, first, last);
+        check_name(row, first, last, &workers);
         check_times(row, first, last);
         check_rss(guest, row, first, last);
         check_state(row, first, last, &states);
@@ -220,6 +237,7 @@ check_all(const KernelsGuest *guest, const char *files, gboolean threads)
         common += g_hash_table_contains(after, pid);
     g_assert_cmpuint(found, ==, common);
     g_assert_cmpuint(states, >, 20);
+    g_assert_cmpuint(workers, >, 0);
 }
 
 static void
