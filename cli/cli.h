@@ -76,8 +76,6 @@ int mose_cmd_dump(int argc, char **argv);
 int mose_cmd_modules(int argc, char **argv);
 int mose_cmd_dmesg(int argc, char **argv);
 int mose_cmd_net(int argc, char **argv);
-int mose_cmd_dmesg(int argc, char **argv);
-int mose_cmd_net(int argc, char **argv);
 int mose_cmd_cat(int argc, char **argv);
 int mose_cmd_objects(int argc, char **argv);
 int mose_cmd_ps(int argc, char **argv);

@@ -4,6 +4,7 @@
 # Completion of mose(1) for bash. Needs no bash-completion.
 
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type ps cpus irq'
 
 # The options of command $1.
 _mose_options()
@@ -30,6 +31,9 @@ _mose_options()
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
     type) echo '--max --depth --elements --nonzero --json --help' ;;
+    ps) echo '--threads --tree --full --long --container --columns --json --help' ;;
+    cpus) echo '--registers --json --help' ;;
+    irq) echo '--softirqs --total --json --help' ;;
     *) echo '--json --help' ;;
     esac
 }
@@ -77,8 +81,7 @@ _mose_words()
     fork) if (($2 == 2)); then _mose_guests; fi ;;
     discard) _mose_forks ;;
     dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
-    unplug) if (($2 == 2)); then _mose_guests; fi ;;
-    unplug | type) if (($2 == 2)); then _mose_guests; fi ;;
+    unplug | type | ps | cpus | irq) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
 }
@@ -106,6 +109,7 @@ _mose_argument()
     emulate:--bandwidth | emulate:--compress) ;;
     virtualize:--on | virtualize:--rsh | virtualize:--mose-path | virtualize:--map) ;;
     virtualize:--bandwidth | virtualize:--compress) ;;
+    ps:--columns | ps:-o) echo 'pid,ppid,uid,stat,time,args' ;;
     *) return 1 ;;
     esac
 }

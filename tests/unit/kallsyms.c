@@ -89,7 +89,16 @@ check_all(const World *world, const MoseSymbols *symbols)
         g_assert_cmphex(got->address, ==, want->address);
         g_assert_cmpint(got->type, ==, want->type);
         g_assert_null(got->module);
+        /* Many are anagrams of each other. */
+        got = mose_symbols_by_name(symbols, NULL, want->name);
+        g_assert_nonnull(got);
+        g_assert_cmpstr(got->name, ==, want->name);
+        g_assert_cmphex(got->address, ==, want->address);
+        if (want->address > TEXT && i + 1 < world->symbols->len)
+            g_assert_true(mose_symbols_by_address(symbols, want->address + 7) == got);
     }
+    g_assert_null(mose_symbols_by_name(symbols, NULL, "mose_1_functiom"));
+    g_assert_null(mose_symbols_by_name(symbols, NULL, ""));
 }
 
 static void
@@ -111,6 +120,7 @@ test_forms(void)
             g_assert_true(
                 mose_kallsyms_read(&table, world.space, TEXT, symbols, &error));
             g_assert_no_error(error);
+            mose_symbols_finish(symbols);
             check_all(&world, symbols);
             world_close(&world);
         }
@@ -219,6 +229,45 @@ test_symbols(void)
     g_assert_null(mose_symbols_by_name(symbols, NULL, "third"));
 }
 
+/* Those of modules among the kernel's, which were asked for before. */
+static void
+test_modules(void)
+{
+    World world;
+    MoseKallsyms table;
+    g_autoptr(MoseSymbols) symbols = mose_symbols_new();
+    const MoseSymbol *before, *got;
+    guint count;
+
+    world_open(&world, MAKE_KALLSYMS_NEW, TRUE);
+    g_assert_true(find(&world, &table, NULL));
+    g_assert_true(mose_kallsyms_read(&table, world.space, TEXT, symbols, NULL));
+    mose_symbols_finish(symbols);
+    before = mose_symbols_by_name(symbols, NULL, "mose_2_function");
+    count = mose_symbols_count(symbols);
+    mose_symbols_add(symbols, TEXT + 0x25, 't', "mose_3_function", -1, "module", 3);
+    mose_symbols_add(symbols, TEXT + 0x24, 't', "mose_0_function", -1, "module", 0);
+    mose_symbols_finish(symbols);
+
+    g_assert_cmpuint(mose_symbols_count(symbols), ==, count + 2);
+    for (guint i = 1; i < count + 2; i++)
+        g_assert_cmphex(mose_symbols_nth(symbols, i - 1)->address, <=,
+                        mose_symbols_nth(symbols, i)->address);
+    g_assert_cmpstr(before->name, ==, "mose_2_function");
+    got = mose_symbols_by_name(symbols, NULL, "mose_2_function");
+    g_assert_cmphex(got->address, ==, TEXT + 0x20);
+    g_assert_cmpuint(got->size, ==, 4);
+    g_assert_null(mose_symbols_by_name(symbols, NULL, "mose_3_function")->module);
+    g_assert_cmphex(mose_symbols_by_name(symbols, "module", "mose_3_function")->address,
+                    ==, TEXT + 0x25);
+    g_assert_cmpuint(mose_symbols_by_name(symbols, NULL, "mose_0_function")->size, ==,
+                     1);
+    g_assert_null(mose_symbols_by_address(symbols, TEXT + 0x28));
+    g_assert_cmpstr(mose_symbols_by_address(symbols, TEXT + 0x27)->module, ==,
+                    "module");
+    world_close(&world);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -228,5 +277,6 @@ main(int argc, char **argv)
     g_test_add_func("/kallsyms/wrong-place", test_wrong_place);
     g_test_add_func("/kallsyms/endless", test_endless);
     g_test_add_func("/kallsyms/symbols", test_symbols);
+    g_test_add_func("/kallsyms/modules", test_modules);
     return g_test_run();
 }
