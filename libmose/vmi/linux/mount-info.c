@@ -180,7 +180,7 @@ look_at_peer(MoseLinux *kernel, guint64 mount, gpointer data, GError **error)
     if (namespace != peers->namespace)
         return TRUE;
     path.mnt = mount + offset;
-    text = mose_path_text(kernel, &path, peers->root, &seen, error);
+    text = mose_path_place(kernel, &path, peers->root, &seen, error);
     if (!text)
         return FALSE;
     if (seen)
@@ -270,7 +270,7 @@ read_places(const MoseObject *object, const MosePath *root, MoseMount *ret,
 
     if (!mose_object_address(object, "mnt", &path.mnt, error) ||
         !mose_object_get(object, "mnt.mnt_root", &path.dentry, error) ||
-        !(point = mose_path_text(kernel, &path, root, &seen, error)) || !seen ||
+        !(point = mose_path_place(kernel, &path, root, &seen, error)) || !seen ||
         !(within = mose_path_in_filesystem(kernel, path.dentry, error)))
         return FALSE;
     ret->point = to_word(point);

@@ -260,6 +260,7 @@ climb(Way *way, MosePath path, const MosePath *root, gboolean *ret_reachable,
 typedef struct {
     const MosePath *root; /* NULL: within the file system */
     MosePath path;
+    gboolean plain; /* the place alone */
     gboolean reachable;
 } Wanted;
 
@@ -300,7 +301,7 @@ make_text(MoseLinux *kernel, Wanted *wanted, GError **error)
     wanted->reachable = TRUE;
     if (!read_dentry(&way, wanted->path.dentry, &parent, error))
         return NULL;
-    if (may_be_pseudo(&way, wanted, parent)) {
+    if (!wanted->plain && may_be_pseudo(&way, wanted, parent)) {
         text = mose_path_pseudo(&way.dentry, error);
         if (!text || *text != '\0')
             return text;
@@ -313,7 +314,7 @@ make_text(MoseLinux *kernel, Wanted *wanted, GError **error)
                    ? join(&way, unlinked ? "//deleted" : "")
                    : NULL;
     return climb(&way, wanted->path, wanted->root, &wanted->reachable, error)
-               ? join(&way, unlinked ? " (deleted)" : "")
+               ? join(&way, unlinked && !wanted->plain ? " (deleted)" : "")
                : NULL;
 }
 
@@ -345,6 +346,17 @@ mose_path_text(MoseLinux *kernel, const MosePath *path, const MosePath *root,
 
     if (ret_reachable)
         *ret_reachable = wanted.reachable;
+    return text;
+}
+
+char *
+mose_path_place(MoseLinux *kernel, const MosePath *path, const MosePath *root,
+                gboolean *ret_reachable, GError **error)
+{
+    Wanted wanted = { .root = root, .path = *path, .plain = TRUE };
+    char *text = make_settled(kernel, &wanted, error);
+
+    *ret_reachable = wanted.reachable;
     return text;
 }
 

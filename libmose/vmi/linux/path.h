@@ -40,6 +40,11 @@ gboolean mose_path_first_root(MoseLinux *kernel, MosePath *ret, GError **error);
 char *mose_path_text(MoseLinux *kernel, const MosePath *path, const MosePath *root,
                      gboolean *ret_reachable, GError **error);
 
+/* Where @path is, whatever became of it: the same without " (deleted)" and made-up
+ * names (fs/d_path.c:__d_path). */
+char *mose_path_place(MoseLinux *kernel, const MosePath *path, const MosePath *root,
+                      gboolean *ret_reachable, GError **error);
+
 /* The dentry's own path in its file system, as dentry_path() tells it ("//deleted"
  * behind what has no name any more), or its name, if it is one of a pseudo file system.
  * The same limits. */
