@@ -5,6 +5,8 @@
 
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type'
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type ps cpus irq'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard'
+_mose_commands+=' dump receive stream type maps files mounts'
 
 # The options of command $1.
 _mose_options()
@@ -30,6 +32,7 @@ _mose_options()
     receive) echo '--compress --json --help' ;;
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
+    maps) echo '--pages --json --help' ;;
     type) echo '--max --depth --elements --nonzero --json --help' ;;
     ps) echo '--threads --tree --full --long --container --columns --json --help' ;;
     cpus) echo '--registers --json --help' ;;
@@ -82,6 +85,7 @@ _mose_words()
     discard) _mose_forks ;;
     dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
     unplug | type | ps | cpus | irq) if (($2 == 2)); then _mose_guests; fi ;;
+    unplug | type | maps | files | mounts) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
 }
