@@ -203,6 +203,8 @@ compare_text(const VmGuest *vm, const char *file, const char *option)
 
     g_assert_cmpint(vm_mosev(&outside, NULL, words), ==, 0);
     printable = mose_printk_text((const guint8 *)inside, len);
+    if (strlen(outside) > strlen(printable)) /* there are new ones by now */
+        outside[strlen(printable)] = '\0';
     assert_same(printable, outside);
 }
 
