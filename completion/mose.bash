@@ -7,6 +7,9 @@ _mose_commands='host run list status stop plug unplug check emulate virtualize f
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type ps cpus irq'
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard'
 _mose_commands+=' dump receive stream type maps files mounts'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream type'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream dmesg net'
 
 # The options of command $1.
 _mose_options()
@@ -29,6 +32,8 @@ _mose_options()
             '--compress --import --json --help'
         ;;
     dump) echo '--format --live --force --json --help' ;;
+    dmesg) echo '--follow --raw --level --facility --callers --from --json --help' ;;
+    net) echo '--pid --kinds --listening --links --json --help' ;;
     receive) echo '--compress --json --help' ;;
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
@@ -86,6 +91,9 @@ _mose_words()
     dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
     unplug | type | ps | cpus | irq) if (($2 == 2)); then _mose_guests; fi ;;
     unplug | type | maps | files | mounts) if (($2 == 2)); then _mose_guests; fi ;;
+    unplug) if (($2 == 2)); then _mose_guests; fi ;;
+    unplug | type) if (($2 == 2)); then _mose_guests; fi ;;
+    dmesg | net) if [[ $3 == */* ]]; then echo FILES; else _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
 }
@@ -104,6 +112,10 @@ _mose_argument()
     emulate:--overlay-dir) echo FILES ;;
     virtualize:--disks | virtualize:--overlay-dir) ;;
     receive:--compress | fork:--compress | fork:--room | fork:--owner) ;;
+    dmesg:--level) echo 'emerg alert crit err warn notice info debug' ;;
+    dmesg:--facility) echo 'kern user mail daemon auth syslog' ;;
+    net:--kinds) echo 'tcp udp udplite raw unix packet netlink' ;;
+    dmesg:--from | net:--pid) ;;
     dump:--format) echo 'elf kdump-zlib kdump-lzo kdump-snappy' ;;
     fork:--overlay-dir | fork:--export | fork:--import) echo FILES ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;

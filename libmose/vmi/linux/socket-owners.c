@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-/* More than fs.nr_open usually allows (fs/file.c: sysctl_nr_open). */
+/* More than fs.nr_open usually allows (fs/file.c: sysctl_nr_open); and of all tasks. */
 #define MAX_FDS (1u << 22)
+#define MAX_ALL_FDS (1u << 27)
 
 typedef struct {
     MoseLinux *kernel;
@@ -13,6 +14,7 @@ typedef struct {
     guint64 ops_offset, data_offset;
     GHashTable *owners;
     GHashTable *seen; /* of files_struct: whose it was */
+    guint64 fds_left;
 } Search;
 
 static void
@@ -60,6 +62,8 @@ look_at_table(Search *search, guint64 fds, guint64 n, const MoseTask *task)
     g_autofree guint8 *bytes = NULL;
 
     n = MIN(n, MIN(MAX_FDS, mose_memory_size(search->kernel->memory) / 8));
+    n = MIN(n, search->fds_left);
+    search->fds_left -= n;
     bytes = g_malloc(n * 8);
     if (!mose_space_read(search->kernel->space, fds, bytes, n * 8, NULL, NULL))
         return;
@@ -101,7 +105,7 @@ look_at_task(Search *search, const MoseTask *task)
 GHashTable *
 mose_socket_owners(MoseLinux *kernel, GError **error)
 {
-    Search search = { .kernel = kernel };
+    Search search = { .kernel = kernel, .fds_left = MAX_ALL_FDS };
     g_autoptr(GPtrArray) tasks = mose_tasks_read(kernel, TRUE, NULL, error);
 
     /* net/socket.c: socket_file_ops */

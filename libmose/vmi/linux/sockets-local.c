@@ -163,6 +163,7 @@ mose_sockets_packet(MoseSocketWalk *walk, GError **error)
  * hash table that grows (lib/rhashtable.c). */
 #define MAX_LINKS 32
 #define MAX_TABLES 8 /* one that grows, and those it grows into */
+#define MAX_CHAIN 4096
 
 static MoseSocket *
 read_netlink(MoseSocketWalk *walk, guint64 address, GError **error)
@@ -223,7 +224,7 @@ read_bucket(MoseLinux *kernel, gpointer data, GError **error)
 
         if (socket)
             g_ptr_array_add(walk->chain, socket);
-        if (cause || i == MOSE_SOCKETS_MAX ||
+        if (cause || i == MAX_CHAIN ||
             !mose_space_read_number(kernel->space, at, 8, &at, NULL))
             return has_changed(bucket->bucket, error);
     }
@@ -247,9 +248,8 @@ read_buckets(MoseSocketWalk *walk, guint64 table, guint64 size, guint64 node,
         if (!mose_linux_retry(walk->kernel, read_bucket, &bucket, &retries, error))
             return FALSE;
         walk->retries += retries;
-        for (guint k = 0; k < walk->chain->len; k++)
-            mose_sockets_add(walk, g_steal_pointer(&walk->chain->pdata[k]));
-        g_ptr_array_set_size(walk->chain, 0);
+        if (!mose_sockets_keep_chain(walk, error))
+            return FALSE;
     }
     return TRUE;
 }

@@ -36,8 +36,8 @@ gboolean mose_sockets_table(MoseSocketWalk *walk, guint64 at, guint64 n, gsize s
 /* One chain. */
 gboolean mose_sockets_chain(MoseSocketWalk *walk, guint64 head, guint64 nulls,
                             GError **error);
-/* What is found by other ways, and is to be shown, is added. Takes @socket over. */
-void mose_sockets_add(MoseSocketWalk *walk, MoseSocket *socket);
+/* walk->chain has been read, in whichever way: its sockets are found. */
+gboolean mose_sockets_keep_chain(MoseSocketWalk *walk, GError **error);
 
 /* What all kinds have (struct sock_common, at the beginning of struct sock too): NULL
  * without an error where it is of a namespace that is not asked for. */

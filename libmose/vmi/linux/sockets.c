@@ -118,15 +118,6 @@ mose_sockets_queues(const MoseSocketWalk *walk, MoseSocket *socket, GError **err
 
 /* --- chains --- */
 
-void
-mose_sockets_add(MoseSocketWalk *walk, MoseSocket *socket)
-{
-    if (g_hash_table_add(walk->seen, &socket->address))
-        g_ptr_array_add(walk->found, socket);
-    else
-        mose_socket_free(socket);
-}
-
 static gboolean
 add_entry(MoseLinux *kernel, guint64 entry, gpointer data, GError **error)
 {
@@ -166,6 +157,27 @@ read_chain(MoseLinux *kernel, gpointer data, GError **error)
                                  MOSE_SOCKETS_MAX, add_entry, walk, error);
 }
 
+/* A socket that was in another chain before is not told twice. */
+gboolean
+mose_sockets_keep_chain(MoseSocketWalk *walk, GError **error)
+{
+    if (walk->found->len + walk->chain->len > MOSE_SOCKETS_MAX) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
+                    "the guest's tables of sockets have no end");
+        return FALSE;
+    }
+    for (guint i = 0; i < walk->chain->len; i++) {
+        MoseSocket *socket = g_steal_pointer(&walk->chain->pdata[i]);
+
+        if (g_hash_table_add(walk->seen, &socket->address))
+            g_ptr_array_add(walk->found, socket);
+        else
+            mose_socket_free(socket);
+    }
+    g_ptr_array_set_size(walk->chain, 0);
+    return TRUE;
+}
+
 gboolean
 mose_sockets_chain(MoseSocketWalk *walk, guint64 head, guint64 nulls, GError **error)
 {
@@ -174,15 +186,7 @@ mose_sockets_chain(MoseSocketWalk *walk, guint64 head, guint64 nulls, GError **e
     gboolean good = mose_linux_retry(walk->kernel, read_chain, &chain, &retries, error);
 
     walk->retries += retries;
-    for (guint i = 0; i < walk->chain->len; i++) {
-        if (good)
-            mose_sockets_add(walk, walk->chain->pdata[i]);
-        else
-            mose_socket_free(walk->chain->pdata[i]);
-        walk->chain->pdata[i] = NULL;
-    }
-    g_ptr_array_set_size(walk->chain, 0);
-    return good;
+    return good && mose_sockets_keep_chain(walk, error);
 }
 
 static gboolean
