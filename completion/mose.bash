@@ -10,6 +10,7 @@ _mose_commands+=' dump receive stream type maps files mounts'
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream'
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream type'
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream dmesg net'
+_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type dmesg net'
 
 # The options of command $1.
 _mose_options()

@@ -344,6 +344,50 @@ test_hostile(void)
     lists_close(&lists);
 }
 
+/* The head's chain through @n nodes, which ends by the value @nulls. */
+static void
+chain_up(VmiWorld *world, guint n, guint64 nulls)
+{
+    for (guint i = 0; i <= n; i++) {
+        vmi_world_put(world, link_of(i), i < n ? link_of(i + 1) : nulls << 1 | 1, 8);
+        if (i > 0)
+            vmi_world_put(world, link_of(i) + 8, link_of(i - 1), 8);
+    }
+}
+
+static gboolean
+walk_nulls(Lists *lists, GError **error)
+{
+    lists->seen = 0;
+    return mose_hlist_nulls_walk(&lists->kernel, link_of(0), LINK, 7, 100, count_entry,
+                                 lists, error);
+}
+
+static void
+test_nulls(void)
+{
+    Lists lists;
+    g_autoptr(GError) error = NULL;
+
+    lists_open(&lists);
+    chain_up(lists.world, 0, 7);
+    g_assert_true(walk_nulls(&lists, &error));
+    g_assert_cmpuint(lists.seen, ==, 0);
+    chain_up(lists.world, 3, 7);
+    g_assert_true(walk_nulls(&lists, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(lists.seen, ==, 3);
+    chain_up(lists.world, 3, 8);
+    g_assert_false(walk_nulls(&lists, &error));
+    g_assert_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN);
+    g_clear_error(&error);
+    chain_up(lists.world, 3, 7);
+    vmi_world_put(lists.world, link_of(2) + 8, link_of(0), 8);
+    g_assert_false(walk_nulls(&lists, &error));
+    g_assert_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN);
+    lists_close(&lists);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -357,5 +401,6 @@ main(int argc, char **argv)
     g_test_add_func("/vmi/list", test_list);
     g_test_add_func("/vmi/changing", test_changing);
     g_test_add_func("/vmi/hostile", test_hostile);
+    g_test_add_func("/vmi/nulls", test_nulls);
     return g_test_run();
 }
