@@ -101,6 +101,7 @@ main(int argc, char **argv)
     witness_make_files();
     witness_make_sockets();
     witness_make_threads();
+    witness_make_faults();
     witness_make_log();
     puts("WITNESS READY");
     for (;;)

@@ -43,12 +43,13 @@ void witness_wait_syscall(pid_t tid, long number);
  * this one has still to tell. */
 pid_t witness_fork(const char *name);
 
-/* memory.c, files.c, sockets.c, threads.c, tasks.c, namespaces.c, log.c */
+/* memory.c, files.c, sockets.c, threads.c, faults.c, tasks.c, namespaces.c, log.c */
 void witness_fill(void *memory, size_t size, uint64_t seed);
 void witness_make_memory(void);
 void witness_make_files(void);
 void witness_make_sockets(void);
 void witness_make_threads(void);
+void witness_make_faults(void);
 void witness_make_tasks(unsigned long more);
 void witness_make_namespaces(void);
 void witness_make_log(void);

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stacks of guests with several kernels, against what those tell themselves: each
+ * blocked task's of /proc, one through a module, through exceptions, and, of a kernel
+ * that has panicked in an NMI, the one it wrote into its log.
+ */
+#include <string.h>
+
+#include "guest/guest.h"
+#include "qemu/command.h"
+#include "lib/kernels.h"
+#include "util/json.h"
+
+#define TRIES 5
+
+static JsonArray *
+traces_of(const VmGuest *vm, const char *word, JsonObject **ret_all)
+{
+    *ret_all = vm_mose_json("bt", vm->name, word, NULL);
+    return mose_json_array(*ret_all, "traces");
+}
+
+static JsonObject *
+trace_by_pid(JsonArray *traces, gint64 pid)
+{
+    for (guint i = 0; i < json_array_get_length(traces); i++) {
+        JsonObject *trace = mose_json_element(traces, i);
+
+        if (mose_json_int(trace, "pid", -1) == pid)
+            return trace;
+    }
+    return NULL;
+}
+
+static const char *
+frame_name(JsonArray *frames, guint i)
+{
+    return i < json_array_get_length(frames)
+               ? mose_json_string(mose_json_element(frames, i), "name", "")
+               : "";
+}
+
+/* The index of the first frame in @function; G_MAXUINT: there is none. */
+static guint
+find_frame(JsonArray *frames, const char *function)
+{
+    gsize len = strlen(function);
+
+    for (guint i = 0; i < json_array_get_length(frames); i++) {
+        const char *name = frame_name(frames, i);
+
+        if (strncmp(name, function, len) == 0 && name[len] == '+')
+            return i;
+    }
+    return G_MAXUINT;
+}
+
+/* --- /proc/PID/stack --- */
+
+/* From the first line of theirs on, all are the same: /proc leaves out the scheduler,
+ * which is at the top (Linux kernel/stacktrace.c:stack_trace_consume_entry_nosched),
+ * and nothing else. */
+static gboolean
+is_same(JsonObject *trace, char **theirs)
+{
+    JsonArray *frames = trace ? mose_json_array(trace, "frames") : NULL;
+    guint n = g_strv_length(theirs), skipped;
+
+    if (!frames || json_array_get_length(frames) < n ||
+        mose_json_string(trace, "incomplete", NULL))
+        return FALSE;
+    skipped = json_array_get_length(frames) - n;
+    if (skipped > 0 && !g_str_has_prefix(frame_name(frames, 0), "__schedule+"))
+        return FALSE;
+    for (guint i = 0; i < n; i++)
+        if (strcmp(frame_name(frames, i + skipped), theirs[i]) != 0)
+            return FALSE;
+    return TRUE;
+}
+
+/* "[<0>] do_wait+0x60/0x110" each */
+static char **
+proc_stack(char **lines)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+    for (; *lines && g_str_has_prefix(*lines, "[<0>] "); lines++)
+        g_strv_builder_add(builder, *lines + strlen("[<0>] "));
+    return g_strv_builder_end(builder);
+}
+
+/* Those that were not the same are added to @different; how many there are. */
+static guint
+compare_stacks(const VmGuest *vm, GHashTable *different)
+{
+    g_autofree char *said = vm_guest_output(
+        vm,
+        "for p in /proc/[0-9]*/task/[0-9]*; do echo \"@ ${p##*/}\"; cat $p/stack; done",
+        NULL);
+    g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
+    g_autoptr(JsonObject) all = NULL;
+    JsonArray *traces = traces_of(vm, "--all", &all);
+    guint n = 0;
+
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) theirs = NULL;
+        gint64 pid;
+
+        if (!g_str_has_prefix(*line, "@ "))
+            continue;
+        theirs = proc_stack(line + 1);
+        pid = g_ascii_strtoll(*line + 2, NULL, 10);
+        n++;
+        if (!theirs[0] || is_same(trace_by_pid(traces, pid), theirs))
+            g_hash_table_remove(different, GINT_TO_POINTER((int)pid));
+    }
+    return n;
+}
+
+/* A task that runs now and then, and the shell's that ask, are the same at the second
+ * or third try, or have gone; those that sleep are at the first. */
+static void
+test_stacks(const KernelsGuest *guest)
+{
+    g_autoptr(GHashTable) different = g_hash_table_new(NULL, NULL);
+    g_autofree char *pids =
+        vm_guest_output(guest->vm, "ls -d /proc/[0-9]*/task/[0-9]*", NULL);
+    g_auto(GStrv) paths = g_strsplit(g_strchomp(pids), "\n", -1);
+    guint n = 0;
+
+    for (char **path = paths; *path; path++) {
+        g_hash_table_add(different, GINT_TO_POINTER(atoi(strrchr(*path, '/') + 1)));
+        n++;
+    }
+    g_assert_cmpuint(n, >, 60);
+    for (int i = 0; i < TRIES && g_hash_table_size(different) > 0; i++)
+        compare_stacks(guest->vm, different);
+    /* The pipeline that listed them has gone: three at most. */
+    if (g_hash_table_size(different) > 3) {
+        GHashTableIter iter;
+        gpointer pid;
+
+        g_hash_table_iter_init(&iter, different);
+        while (g_hash_table_iter_next(&iter, &pid, NULL))
+            g_test_message("%d is not the same", GPOINTER_TO_INT(pid));
+        g_test_fail();
+    }
+}
+
+/* --- through exceptions --- */
+
+static JsonArray *
+frames_of_thread(const KernelsGuest *guest, const char *name, JsonObject **ret_all,
+                 JsonObject **ret_trace)
+{
+    g_autofree char *line = kernels_line(guest->witness, "thread", "name", name);
+    g_autofree char *tid = kernels_word(line, "tid");
+
+    *ret_trace = mose_json_element(traces_of(guest->vm, tid, ret_all), 0);
+    g_assert_null(mose_json_string(*ret_trace, "incomplete", NULL));
+    return mose_json_array(*ret_trace, "frames");
+}
+
+/* The kernel faulted while it copied, was interrupted there, and went on up to the
+ * system call. */
+static void
+test_kernel_fault(const KernelsGuest *guest)
+{
+    g_autoptr(JsonObject) all = NULL;
+    JsonObject *trace, *interrupted;
+    JsonArray *frames = frames_of_thread(guest, "wit-fault", &all, &trace);
+    g_autofree char *line = kernels_line(guest->witness, "thread", "name", "wit-fault");
+    guint fault = find_frame(frames, "asm_exc_page_fault");
+    JsonObject *registers;
+
+    g_assert_cmpuint(find_frame(frames, "handle_userfault"), <, fault);
+    g_assert_cmpuint(fault, <, json_array_get_length(frames) - 3);
+    g_assert_cmpuint(find_frame(frames, "vfs_read"), >, fault);
+    g_assert_cmpuint(find_frame(frames, "vfs_read"), !=, G_MAXUINT);
+    interrupted = mose_json_element(frames, fault + 1);
+    registers = mose_json_child(interrupted, "registers");
+    g_assert_nonnull(registers);
+    g_assert_cmpstr(mose_json_string(registers, "cs", ""), ==, "0x10");
+    /* It writes to the page, by rep movsb or mov (%rsi),%al to (%rdi). */
+    g_assert_cmphex(g_ascii_strtoull(mose_json_string(registers, "rdi", ""), NULL, 16),
+                    ==, kernels_number(line, "address"));
+}
+
+/* The thread's own code did: the kernel's stack ends there. */
+static void
+test_user_fault(const KernelsGuest *guest)
+{
+    g_autoptr(JsonObject) all = NULL;
+    JsonObject *trace;
+    JsonArray *frames = frames_of_thread(guest, "wit-touch", &all, &trace);
+
+    g_assert_cmpuint(find_frame(frames, "asm_exc_page_fault"), ==,
+                     json_array_get_length(frames) - 1);
+    g_assert_cmpstr(
+        mose_json_string(mose_json_child(trace, "user-registers"), "cs", ""), ==,
+        "0x33");
+}
+
+/* --- through a module --- */
+
+/* A source of randomness that gives one byte and then none keeps its reader, or the
+ * kernel's own one, within the driver. */
+static void
+test_module(const KernelsGuest *guest)
+{
+    const char *name = guest->vm->name;
+    g_autofree char *pid = NULL, *theirs = NULL, *command = NULL;
+    g_autoptr(JsonObject) all = NULL;
+    JsonArray *frames;
+    JsonObject *trace;
+    guint at;
+
+    g_assert_cmpint(vm_mose(NULL, NULL, "plug", name, "--", "-device",
+                            "virtio-rng-pci,id=slow,max-bytes=1,period=1000000000",
+                            NULL),
+                    ==, 0);
+    pid = vm_shell_output(
+        guest->vm,
+        "cd /sys/class/misc/hw_random\n"
+        "until grep -q 'virtio_rng[.]' rng_available; do usleep 100000; done\n"
+        "tr ' ' '\\n' <rng_available | grep virtio_rng | tail -1 >rng_current\n"
+        "cat /dev/hwrng >/dev/null 2>&1 &\n"
+        "i=0; f=\n"
+        "until [ \"$f\" ] || [ $i = 100 ]; do usleep 100000; i=$((i+1))\n"
+        "f=$(grep -l virtio_read /proc/[0-9]*/stack 2>/dev/null | head -1)\n"
+        "done; f=${f%/stack}; echo ${f#/proc/}; cd /");
+    g_strchomp(pid);
+    command = g_strdup_printf("cat /proc/%s/stack", pid);
+    theirs = vm_guest_output(guest->vm, command, NULL);
+    trace = mose_json_element(traces_of(guest->vm, pid, &all), 0);
+    frames = mose_json_array(trace, "frames");
+    at = find_frame(frames, "virtio_read");
+    g_test_message("%s", theirs);
+    g_assert_cmpuint(at, !=, G_MAXUINT);
+    g_assert_true(g_str_has_suffix(frame_name(frames, at), " [virtio_rng]"));
+    {
+        g_auto(GStrv) lines = g_strsplit(theirs, "\n", -1);
+        g_auto(GStrv) stack = proc_stack(lines);
+
+        g_assert_true(is_same(trace, stack));
+    }
+}
+
+/* --- through an NMI --- */
+
+/* What follows the time in a line of the log; "" for one without. */
+static const char *
+after_time(const char *line)
+{
+    const char *end = line[0] == '[' ? strstr(line, "] ") : NULL;
+
+    return end ? end + 2 : "";
+}
+
+/* The lines between "Call Trace:" and the end of the last stack that are frames. */
+static char **
+logged_frames(const VmGuest *vm, char **ret_rip)
+{
+    g_autofree char *log = NULL;
+    g_auto(GStrv) lines = NULL;
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    char **line;
+
+    g_assert_true(g_file_get_contents(vm->console, &log, NULL, NULL));
+    lines = g_strsplit_set(log, "\r\n", -1);
+    for (line = lines; *line && !strstr(*line, "Call Trace:"); line++)
+        ;
+    for (; *line && !strstr(*line, "Kernel Offset"); line++) {
+        const char *text = after_time(*line);
+
+        if (g_str_has_prefix(text, "RIP: 0010:")) {
+            g_strv_builder_add(builder, text + strlen("RIP: 0010:"));
+            *ret_rip = g_strdup(text + strlen("RIP: 0010:"));
+        } else if (g_str_has_prefix(text, " ") && strstr(text, "+0x") &&
+                   !strstr(text, " ? ")) {
+            g_strv_builder_add(builder, g_strchug((char *)text));
+        }
+    }
+    return g_strv_builder_end(builder);
+}
+
+/* A register in the log: "RAX: 0000000000000000 RBX: ..."; the first time. */
+static guint64
+logged_register(const VmGuest *vm, const char *rip, const char *key)
+{
+    g_autofree char *log = NULL;
+    const char *at;
+
+    g_assert_true(g_file_get_contents(vm->console, &log, NULL, NULL));
+    at = strstr(log, rip);
+    at = at ? strstr(at, key) : NULL;
+    g_assert_nonnull(at);
+    at += strlen(key);
+    /* "RSP: 0018:ffffffff82803e88" */
+    return g_ascii_strtoull(
+        strchr("0123456789abcdef", at[0]) && at[4] == ':' ? at + 5 : at, NULL, 16);
+}
+
+static void
+check_registers(const VmGuest *vm, const char *rip, JsonObject *registers)
+{
+    static const char *const names[][2] = {
+        { "RSP: ", "rsp" }, { "RAX: ", "rax" }, { "RBX: ", "rbx" }, { "RCX: ", "rcx" },
+        { "RDX: ", "rdx" }, { "RSI: ", "rsi" }, { "RDI: ", "rdi" }, { "RBP: ", "rbp" },
+        { "R08: ", "r8" },  { "R09: ", "r9" },  { "R10: ", "r10" }, { "R11: ", "r11" },
+        { "R12: ", "r12" }, { "R13: ", "r13" }, { "R14: ", "r14" }, { "R15: ", "r15" },
+    };
+
+    g_assert_nonnull(registers);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        g_assert_cmphex(
+            g_ascii_strtoull(mose_json_string(registers, names[i][1], ""), NULL, 16),
+            ==, logged_register(vm, rip, names[i][0]));
+}
+
+/* What the panicking CPU wrote, from where both are the same on. */
+static void
+check_panicked(const VmGuest *vm, JsonArray *frames)
+{
+    g_autofree char *rip = NULL;
+    g_auto(GStrv) logged = logged_frames(vm, &rip);
+    guint ours = find_frame(frames, "exc_nmi"), theirs = 0, interrupted = 0;
+
+    while (logged[theirs] && !g_str_has_prefix(logged[theirs], "exc_nmi+"))
+        theirs++;
+    g_assert_nonnull(logged[theirs]);
+    g_assert_cmpuint(ours, !=, G_MAXUINT);
+    for (; logged[theirs]; theirs++, ours++) {
+        JsonObject *frame;
+
+        g_assert_cmpuint(ours, <, json_array_get_length(frames));
+        frame = mose_json_element(frames, ours);
+        g_assert_cmpstr(mose_json_string(frame, "name", ""), ==, logged[theirs]);
+        g_assert_cmpstr(mose_json_string(frame, "stack", ""), ==,
+                        interrupted ? "task" : "NMI");
+        if (strcmp(logged[theirs + 1] ? logged[theirs + 1] : "", rip) == 0) {
+            interrupted = ours + 1;
+            continue;
+        }
+        if (interrupted == ours)
+            check_registers(vm, rip, mose_json_child(frame, "registers"));
+    }
+    g_assert_cmpuint(ours, ==, json_array_get_length(frames));
+    g_assert_cmpuint(interrupted, >, 0);
+}
+
+/* The others were stopped in an interrupt, whose stack leads back to the idle loop. */
+static void
+check_stopped(JsonArray *frames)
+{
+    guint last = json_array_get_length(frames) - 1;
+    guint entry = find_frame(frames, "asm_sysvec_reboot");
+
+    g_assert_cmpuint(entry, !=, G_MAXUINT);
+    g_assert_cmpstr(mose_json_string(mose_json_element(frames, 0), "stack", ""), ==,
+                    "IRQ");
+    g_assert_cmpstr(mose_json_string(mose_json_element(frames, entry), "stack", ""), ==,
+                    "task");
+    g_assert_nonnull(
+        mose_json_child(mose_json_element(frames, entry + 1), "registers"));
+    g_assert_nonnull(strstr(frame_name(frames, last), "startup_64"));
+    g_assert_cmpuint(find_frame(frames, "do_idle"), >, entry);
+}
+
+/* Of a guest of its own, for it does not get over it. */
+static void
+test_nmi(const KernelsGuest *guest)
+{
+    g_autofree char *name = g_strconcat("nmi-", guest->vm->name, NULL);
+    g_autoptr(VmGuest) vm = kernels_guest(name, guest->kernel, guest->n_vcpus, NULL);
+    g_autoptr(MoseGuest) opened = NULL;
+    g_autoptr(MoseQmp) qmp = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) all = NULL;
+    JsonArray *traces;
+    guint panicked = 0;
+
+    if (!vm)
+        return;
+    vm_shell(vm, "echo 1 >/proc/sys/kernel/unknown_nmi_panic");
+    opened = mose_guest_open(vm->name, MOSE_GUEST_LOOK, &error);
+    g_assert_no_error(error);
+    qmp = mose_guest_connect(opened, MOSE_MONITOR_QUERY, &error);
+    g_assert_no_error(error);
+    mose_qmp_run(qmp, "inject-nmi", NULL, &error);
+    g_assert_no_error(error);
+    g_clear_pointer(&qmp, mose_qmp_free);
+    vm_wait_console(vm, "end Kernel panic", 60);
+    traces = traces_of(vm, NULL, &all);
+    g_assert_cmpuint(json_array_get_length(traces), ==, guest->n_vcpus);
+    for (guint i = 0; i < guest->n_vcpus; i++) {
+        JsonArray *frames = mose_json_array(mose_json_element(traces, i), "frames");
+
+        g_assert_null(
+            mose_json_string(mose_json_element(traces, i), "incomplete", NULL));
+        if (find_frame(frames, "exc_nmi") != G_MAXUINT) {
+            panicked++;
+            check_panicked(vm, frames);
+        } else {
+            check_stopped(frames);
+        }
+    }
+    g_assert_cmpuint(panicked, ==, 1);
+}
+
+/* --- words --- */
+
+static void
+test_wrong(const KernelsGuest *guest)
+{
+    g_autofree char *err = NULL, *none = NULL;
+
+    g_assert_cmpint(vm_mose(NULL, &err, "bt", guest->vm->name, "1", "--all", NULL), ==,
+                    2);
+    g_assert_cmpint(vm_mose(NULL, &none, "bt", guest->vm->name, "--cpu", "77", NULL),
+                    ==, 1);
+    g_assert_nonnull(strstr(none, "there is no CPU 77"));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    vm_setup();
+    kernels_add("/vmi-bt/stacks", test_stacks);
+    kernels_add("/vmi-bt/kernel-fault", test_kernel_fault);
+    kernels_add("/vmi-bt/user-fault", test_user_fault);
+    kernels_add("/vmi-bt/module", test_module);
+    kernels_add("/vmi-bt/nmi", test_nmi);
+    kernels_add("/vmi-bt/wrong", test_wrong);
+    return kernels_run_tests();
+}
