@@ -60,6 +60,7 @@ const MoseCommand mose_commands[] = {
       "a guest's memory: in hex, as text, as instructions", mose_cmd_read },
     { "write", "NAME ADDRESS|SYMBOL[+OFFSET] [HEX]", "change a guest's memory",
       mose_cmd_write },
+    { "maps", "NAME|CORE PID|COMM", "the mappings of a process", mose_cmd_maps },
     { NULL },
 };
 
