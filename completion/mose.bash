@@ -3,14 +3,11 @@
 #
 # Completion of mose(1) for bash. Needs no bash-completion.
 
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type'
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type ps cpus irq'
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard'
-_mose_commands+=' dump receive stream type maps files mounts'
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream'
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard receive stream type'
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream dmesg net'
-_mose_commands='host run list status stop plug unplug check emulate virtualize fork discard dump receive stream type dmesg net'
+_mose_commands+=' dump receive stream'
+# Those that look into a guest, or into a core file.
+_mose_looks='ps cpus bt modules dmesg irq net mounts files maps objects cat sym type read'
+_mose_commands+=" $_mose_looks write"
 
 # The options of command $1.
 _mose_options()
@@ -85,16 +82,17 @@ _mose_words()
         _mose_options "$1"
         return
     fi
+    if [[ " $_mose_looks " == *" $1 "* ]]; then
+        if (($2 > 2)); then return; fi
+        if [[ $3 == */* ]]; then echo FILES; else _mose_guests; fi
+        return
+    fi
     case $1 in
     status | stop | check | plug | emulate | virtualize) _mose_guests ;;
     fork) if (($2 == 2)); then _mose_guests; fi ;;
     discard) _mose_forks ;;
     dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
-    unplug | type | ps | cpus | irq) if (($2 == 2)); then _mose_guests; fi ;;
-    unplug | type | maps | files | mounts) if (($2 == 2)); then _mose_guests; fi ;;
-    unplug) if (($2 == 2)); then _mose_guests; fi ;;
-    unplug | type) if (($2 == 2)); then _mose_guests; fi ;;
-    dmesg | net) if [[ $3 == */* ]]; then echo FILES; else _mose_guests; fi ;;
+    unplug | write) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
 }
