@@ -84,7 +84,8 @@ check_tokens(const Image *image, gsize zero, MoseKallsyms *ret)
     for (int i = 1; i < N_TOKENS; i++) {
         gsize start = begin + number(image, ret->token_index + i * 2, 2);
 
-        if (start >= end ||
+        /* Only the first one is at the beginning. */
+        if (start == begin || start >= end ||
             (i >= '0' ? start != starts[i] : image->bytes[start - 1] != '\0'))
             return FALSE;
     }
