@@ -62,11 +62,12 @@ mose_linux_cpu_of(MoseLinux *kernel, const MoseVcpu *vcpu)
 
 typedef struct {
     MoseOrc *orc;
+    gboolean with_user;
     GPtrArray *traces;
 } Cpus;
 
 static void
-trace_one(MoseOrc *orc, MoseCpuTrace *trace)
+trace_one(MoseOrc *orc, gboolean with_user, MoseCpuTrace *trace)
 {
     MoseLinux *kernel = mose_orc_kernel(orc);
     guint64 task;
@@ -75,7 +76,8 @@ trace_one(MoseOrc *orc, MoseCpuTrace *trace)
     if (!mose_task_current(kernel, trace->cpu, &task, &trace->error) ||
         !(trace->task = mose_task_read(kernel, task, &trace->error)))
         return;
-    trace->trace = mose_trace_vcpu(orc, &trace->vcpu, trace->cpu, task, &trace->error);
+    trace->trace =
+        mose_trace_vcpu(orc, &trace->vcpu, trace->cpu, task, with_user, &trace->error);
 }
 
 static void
@@ -88,15 +90,16 @@ trace_all(const GArray *vcpus, gpointer data)
         MoseCpuTrace *trace = g_new0(MoseCpuTrace, 1);
 
         trace->vcpu = g_array_index(vcpus, MoseVcpu, i);
-        trace_one(cpus->orc, trace);
+        trace_one(cpus->orc, cpus->with_user, trace);
         g_ptr_array_add(cpus->traces, trace);
     }
 }
 
 GPtrArray *
-mose_trace_cpus(MoseOrc *orc, GError **error)
+mose_trace_cpus(MoseOrc *orc, gboolean with_user, GError **error)
 {
     Cpus cpus = { .orc = orc,
+                  .with_user = with_user,
                   .traces = g_ptr_array_new_with_free_func(
                       (GDestroyNotify)mose_cpu_trace_free) };
 
@@ -110,9 +113,9 @@ mose_trace_cpus(MoseOrc *orc, GError **error)
 
 /* NULL without an error: it runs on none. */
 static MoseTrace *
-trace_running(MoseOrc *orc, guint64 task, GError **error)
+trace_running(MoseOrc *orc, guint64 task, gboolean with_user, GError **error)
 {
-    g_autoptr(GPtrArray) traces = mose_trace_cpus(orc, error);
+    g_autoptr(GPtrArray) traces = mose_trace_cpus(orc, with_user, error);
 
     for (guint i = 0; traces && i < traces->len; i++) {
         MoseCpuTrace *trace = traces->pdata[i];
@@ -127,15 +130,15 @@ trace_running(MoseOrc *orc, guint64 task, GError **error)
 }
 
 MoseTrace *
-mose_trace_any(MoseOrc *orc, const MoseTask *task, GError **error)
+mose_trace_any(MoseOrc *orc, const MoseTask *task, gboolean with_user, GError **error)
 {
     for (guint i = 0; i < MAX_TRIES; i++) {
         g_autoptr(GError) cause = NULL;
-        MoseTrace *trace = mose_trace_task(orc, task->address, &cause);
+        MoseTrace *trace = mose_trace_task(orc, task->address, with_user, &cause);
 
         if (!trace && g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN)) {
             g_clear_error(&cause);
-            trace = trace_running(orc, task->address, &cause);
+            trace = trace_running(orc, task->address, with_user, &cause);
         }
         if (trace)
             return trace;

@@ -17,14 +17,15 @@ void mose_cpu_trace_free(MoseCpuTrace *trace);
 
 /*
  * Of all CPUs, of MoseCpuTrace, while the guest stands still: some tenths of a
- * millisecond for each. mose_linux_modules() has been called (mose_orc_new() does).
- * Free with g_ptr_array_unref().
+ * millisecond for each. @with_user: as unwind.h has it. mose_linux_modules() has been
+ * called (mose_orc_new() does). Free with g_ptr_array_unref().
  */
-GPtrArray *mose_trace_cpus(MoseOrc *orc, GError **error);
+GPtrArray *mose_trace_cpus(MoseOrc *orc, gboolean with_user, GError **error);
 
 /* That of one task: where it is blocked, or else, with the guest stopped for that, of
  * the CPU on which it runs. AGAIN where it is switched too often to be seen. */
-MoseTrace *mose_trace_any(MoseOrc *orc, const MoseTask *task, GError **error);
+MoseTrace *mose_trace_any(MoseOrc *orc, const MoseTask *task, gboolean with_user,
+                          GError **error);
 
 /*
  * Linux's number of the CPU with these registers: by its own GDT, which lies in the

@@ -7,6 +7,8 @@
 #include "util/error.h"
 #include "vmi/linux/modules.h"
 
+#define MAX_USER_STACK (64 << 10)
+
 enum { FRAME_PUSHED = MOSE_REGS_IP, USER_MODE = 3 };
 
 typedef struct {
@@ -30,6 +32,7 @@ mose_trace_free(MoseTrace *trace)
     if (!trace)
         return;
     g_array_unref(trace->frames);
+    g_clear_pointer(&trace->user_stack, g_byte_array_unref);
     g_free(trace->why);
     g_free(trace);
 }
@@ -280,6 +283,29 @@ unwind_all(Unwind *unwind)
     finish(unwind, error);
 }
 
+/* --- the other side --- */
+
+/* As much as can be read. */
+static void
+keep_user_stack(MoseLinux *kernel, guint64 task, MoseTrace *trace)
+{
+    g_autoptr(MoseSpace) space = NULL;
+    guint64 mm, pgd;
+    gsize got = 0;
+
+    if (!trace->from_user ||
+        !mose_object_peek(kernel, "task_struct", task, "mm", &mm, NULL) || mm == 0 ||
+        !mose_object_peek(kernel, "mm_struct", mm, "pgd", &pgd, NULL) ||
+        !(space = mose_linux_user_space(kernel, pgd, NULL)))
+        return;
+    trace->user_stack = g_byte_array_new();
+    trace->user_stack_at = trace->user[MOSE_REGS_SP];
+    g_byte_array_set_size(trace->user_stack, MAX_USER_STACK);
+    mose_space_read(space, trace->user_stack_at, trace->user_stack->data,
+                    MAX_USER_STACK, &got, NULL);
+    g_byte_array_set_size(trace->user_stack, got);
+}
+
 /* --- where it begins --- */
 
 /* What of a task changes with each switch to and from it. */
@@ -335,7 +361,7 @@ begin_switched(Unwind *unwind, guint64 sp, GError **error)
 }
 
 MoseTrace *
-mose_trace_task(MoseOrc *orc, guint64 task, GError **error)
+mose_trace_task(MoseOrc *orc, guint64 task, gboolean with_user, GError **error)
 {
     MoseLinux *kernel = mose_orc_kernel(orc);
     g_autoptr(GArray) stacks = NULL;
@@ -350,6 +376,8 @@ mose_trace_task(MoseOrc *orc, guint64 task, GError **error)
     if (!begin_switched(&unwind, before.sp, error))
         return NULL;
     unwind_all(&unwind);
+    if (with_user)
+        keep_user_stack(kernel, task, trace);
     if (!read_run(kernel, task, &after, error))
         return NULL;
     if (memcmp(&before, &after, sizeof(before)) == 0)
@@ -382,7 +410,7 @@ take_vcpu(const MoseVcpu *vcpu, guint64 *words)
 
 MoseTrace *
 mose_trace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu, guint64 task,
-                GError **error)
+                gboolean with_user, GError **error)
 {
     MoseLinux *kernel = mose_orc_kernel(orc);
     g_autoptr(GArray) stacks = mose_stacks_of(kernel, task, cpu, error);
@@ -407,6 +435,8 @@ mose_trace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu, guint64 task,
     } else {
         unwind_all(&unwind);
     }
+    if (with_user)
+        keep_user_stack(kernel, task, trace);
     return trace;
 }
 

@@ -54,6 +54,8 @@ typedef struct {
     char *why;      /* it ends before its end, because of that; NULL: it is complete */
     gboolean from_user; /* it ends where user code was left, with these registers */
     guint64 user[MOSE_REGS_WORDS];
+    GByteArray *user_stack; /* what was on its stack then, from its sp on; or NULL */
+    guint64 user_stack_at;
 } MoseTrace;
 
 void mose_trace_free(MoseTrace *trace);
@@ -61,9 +63,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseTrace, mose_trace_free)
 
 /*
  * The stack of the task at @task, which does not run. AGAIN where it does, or ran
- * meanwhile (mose_linux_retry()); NOT_FOUND where it has no stack.
+ * meanwhile (mose_linux_retry()); NOT_FOUND where it has no stack. @with_user: keep
+ * what is on its own stack, too (64 kB at most).
  */
-MoseTrace *mose_trace_task(MoseOrc *orc, guint64 task, GError **error);
+MoseTrace *mose_trace_task(MoseOrc *orc, guint64 task, gboolean with_user,
+                           GError **error);
 
 /*
  * That of the vCPU with these registers, which Linux numbers @cpu, and on which @task
@@ -71,7 +75,7 @@ MoseTrace *mose_trace_task(MoseOrc *orc, guint64 task, GError **error);
  * (memory.h: mose_memory_still()).
  */
 MoseTrace *mose_trace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu, guint64 task,
-                           GError **error);
+                           gboolean with_user, GError **error);
 
 /* @frame as the kernel prints it: "schedule+0x5e/0xd0", "virtnet_poll+0x1/0x2
  * [virtio_net]", or its number. Free with g_free(). */
