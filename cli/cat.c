@@ -64,6 +64,17 @@ find_root(Cat *cat, MosePath *ret, GError **error)
     return task && mose_path_of_task(cat->look.kernel, task->address, ret, NULL, error);
 }
 
+/* What has no contents that anybody keeps. */
+static gboolean
+is_made(const MosePageCache *file)
+{
+    static const char *const systems[] = { "proc",       "sysfs",    "debugfs",
+                                           "tracefs",    "cgroup",   "cgroup2",
+                                           "securityfs", "configfs", NULL };
+
+    return g_strv_contains(systems, file->filesystem);
+}
+
 static gboolean
 find_file(Cat *cat, const char *path, GError **error)
 {
@@ -78,6 +89,10 @@ find_file(Cat *cat, const char *path, GError **error)
     if (!S_ISREG(cat->file.mode))
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                     "%s is no regular file of the guest's", path);
+    else if (cat->file.size == 0 && is_made(&cat->file))
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s is on %s: it is made when it is read", path,
+                    cat->file.filesystem);
     else if (cat->file.size > MAX_SIZE)
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
                     "%s has %" G_GUINT64_FORMAT " GB: at most %" G_GUINT64_FORMAT
