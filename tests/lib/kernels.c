@@ -154,14 +154,29 @@ add_case(const char *path, KernelsTest test, const char *kernel, guint n_vcpus)
     g_test_add_data_func_full(full, wanted, run_case, g_free);
 }
 
+static gboolean
+is_wanted(const char *kernel)
+{
+    const char *only = g_getenv("MOSE_TEST_KERNEL");
+
+    return !only || strcmp(only, kernel) == 0;
+}
+
 void
 kernels_add(const char *path, KernelsTest test)
 {
     if (!shared)
         shared = g_ptr_array_new_with_free_func((GDestroyNotify)free_shared);
     for (const char *const *kernel = kernels_all; *kernel; kernel++)
-        for (guint i = 0; i < G_N_ELEMENTS(vcpus_all); i++)
+        for (guint i = 0; is_wanted(*kernel) && i < G_N_ELEMENTS(vcpus_all); i++)
             add_case(path, test, *kernel, vcpus_all[i]);
+}
+
+void
+kernels_add_once(const char *path, GTestFunc test)
+{
+    if (is_wanted(kernels_all[0]))
+        g_test_add_func(path, test);
 }
 
 int

@@ -4,7 +4,8 @@
  * be true of any Linux: booted from the bzImage, with KASLR, under TCG; and the witness
  * in it (guest/linux/witness), which makes a known world and tells what it is.
  *
- * Environment: that of vm.h.
+ * Environment: that of vm.h; MOSE_TEST_KERNEL, one of kernels_all: kernels_add() adds
+ * tests of that kernel alone.
  */
 #pragma once
 
@@ -37,6 +38,8 @@ typedef void (*KernelsTest)(const KernelsGuest *guest);
  * program that has such tests.
  */
 void kernels_add(const char *path, KernelsTest test);
+/* A test that has no kernel to it: where tests of the first kernel are added. */
+void kernels_add_once(const char *path, GTestFunc test);
 int kernels_run_tests(void);
 
 /* Start the witness in @guest with these @options (may be NULL); what it tells, once it

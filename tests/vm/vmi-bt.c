@@ -10,6 +10,7 @@
 #include "qemu/command.h"
 #include "lib/kernels.h"
 #include "util/json.h"
+#include "vm/vmi.h"
 
 #define TRIES 5
 
@@ -422,16 +423,13 @@ test_wrong(const KernelsGuest *guest)
     g_assert_nonnull(strstr(none, "there is no CPU 77"));
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_bt_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
     kernels_add("/vmi-bt/stacks", test_stacks);
     kernels_add("/vmi-bt/kernel-fault", test_kernel_fault);
     kernels_add("/vmi-bt/user-fault", test_user_fault);
     kernels_add("/vmi-bt/module", test_module);
     kernels_add("/vmi-bt/nmi", test_nmi);
     kernels_add("/vmi-bt/wrong", test_wrong);
-    return kernels_run_tests();
 }

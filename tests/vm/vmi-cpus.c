@@ -8,6 +8,7 @@
 
 #include "lib/kernels.h"
 #include "util/json.h"
+#include "vm/vmi.h"
 
 enum { ROUNDS = 12, TRIES = 100 };
 
@@ -271,15 +272,12 @@ test_unknown(void)
     g_assert_cmpint(vm_mose(NULL, NULL, "stop", "nothing", NULL), ==, 0);
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_cpus_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
-    g_test_add_func("/vmi-cpus/unknown", test_unknown);
+    kernels_add_once("/vmi-cpus/unknown", test_unknown);
     kernels_add("/vmi-cpus/interrupts", test_interrupts);
     kernels_add("/vmi-cpus/softirqs", test_softirqs);
     kernels_add("/vmi-cpus/registers", test_registers);
     kernels_add("/vmi-cpus/cpus", test_cpus);
-    return kernels_run_tests();
 }

@@ -12,6 +12,7 @@
 #include "lib/kernels.h"
 #include "util/json.h"
 #include "vmi/linux/printk-ring.h"
+#include "vm/vmi.h"
 
 #define TRIES 20
 #define FAST_LOOKS 8
@@ -431,18 +432,15 @@ test_refused(void)
     g_assert_nonnull(strstr(more, "nothing is added to a core file"));
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_dmesg_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
     kernels_add("/vmi-dmesg/records", test_records);
     kernels_add("/vmi-dmesg/text", test_text);
     kernels_add("/vmi-dmesg/levels", test_levels);
     kernels_add("/vmi-dmesg/follow", test_follow);
     kernels_add("/vmi-dmesg/overflow", test_overflow);
     kernels_add("/vmi-dmesg/fast", test_fast);
-    g_test_add_func("/vmi-dmesg/dynamic", test_dynamic);
-    g_test_add_func("/vmi-dmesg/refused", test_refused);
-    return kernels_run_tests();
+    kernels_add_once("/vmi-dmesg/dynamic", test_dynamic);
+    kernels_add_once("/vmi-dmesg/refused", test_refused);
 }

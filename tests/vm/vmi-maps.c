@@ -9,6 +9,7 @@
 #include "util/json.h"
 #include "vm/proc-dump.h"
 #include "vmi/space.h"
+#include "vm/vmi.h"
 
 /* What the witness has not: paths and mounts of each sort. */
 static const char world[] =
@@ -470,14 +471,11 @@ test_mounts(const KernelsGuest *guest)
     g_hash_table_unref(seen.before);
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_maps_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
-    kernels_add("/vmi/maps", test_maps);
-    kernels_add("/vmi/pages", test_pages);
-    kernels_add("/vmi/files", test_files);
-    kernels_add("/vmi/mounts", test_mounts);
-    return kernels_run_tests();
+    kernels_add("/vmi-maps/maps", test_maps);
+    kernels_add("/vmi-maps/pages", test_pages);
+    kernels_add("/vmi-maps/files", test_files);
+    kernels_add("/vmi-maps/mounts", test_mounts);
 }

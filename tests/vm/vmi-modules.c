@@ -10,6 +10,7 @@
 #include "util/error.h"
 #include "util/json.h"
 #include "vmi/linux/modules.h"
+#include "vm/vmi.h"
 
 static JsonArray *
 modules_of(const KernelsGuest *guest, JsonObject **ret_all)
@@ -312,16 +313,13 @@ test_types(const KernelsGuest *guest)
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND);
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_modules_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
     kernels_add("/vmi-modules/modules", test_modules);
     kernels_add("/vmi-modules/sections", test_sections);
     kernels_add("/vmi-modules/build-ids", test_build_ids);
     kernels_add("/vmi-modules/all", test_all);
     kernels_add("/vmi-modules/both-ways", test_both_ways);
     kernels_add("/vmi-modules/types", test_types);
-    return kernels_run_tests();
 }

@@ -9,6 +9,7 @@
 
 #include "lib/kernels.h"
 #include "util/json.h"
+#include "vm/vmi.h"
 
 #define TRIES 20
 #define LOOKS 12
@@ -546,17 +547,14 @@ test_refused(void)
     g_assert_nonnull(strstr(said, "there is no kind of socket 'pigeon'"));
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_net_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
     kernels_add("/vmi-net/sockets", test_sockets);
     kernels_add("/vmi-net/owners", test_owners);
     kernels_add("/vmi-net/namespaces", test_namespaces);
     kernels_add("/vmi-net/busy", test_busy);
     kernels_add("/vmi-net/links", test_links);
     kernels_add("/vmi-net/addresses", test_addresses);
-    g_test_add_func("/vmi-net/refused", test_refused);
-    return kernels_run_tests();
+    kernels_add_once("/vmi-net/refused", test_refused);
 }

@@ -8,6 +8,7 @@
 
 #include "util/json.h"
 #include "vm/vmi-ps.h"
+#include "vm/vmi.h"
 
 #define TICK 10000000 /* ns: USER_HZ is 100 */
 enum { PAGE = 4096 };
@@ -312,11 +313,9 @@ test_wrong_use(const KernelsGuest *guest)
     g_assert_nonnull(strstr(err, "has no such task"));
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_ps_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
     kernels_add("/vmi-ps/processes", test_processes);
     kernels_add("/vmi-ps/threads", test_threads);
     kernels_add("/vmi-ps/status", vmi_ps_test_status);
@@ -325,5 +324,4 @@ main(int argc, char **argv)
     kernels_add("/vmi-ps/tree", test_tree);
     kernels_add("/vmi-ps/wrong-use", test_wrong_use);
     kernels_add("/vmi-ps/cgroups", vmi_ps_test_cgroups);
-    return kernels_run_tests();
 }

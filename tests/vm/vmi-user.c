@@ -11,6 +11,7 @@
 
 #include "util/json.h"
 #include "vmi/linux/lookup.h"
+#include "vm/vmi.h"
 
 #define PAGE 4096
 
@@ -542,11 +543,9 @@ test_cat(const KernelsGuest *guest)
     assert_cat_fails(guest, "/proc/version", "made when it is read");
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_user_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
     kernels_add("/vmi-read/patterns", test_read_patterns);
     kernels_add("/vmi-read/places", test_read_places);
     kernels_add("/vmi-read/empty", test_read_empty);
@@ -558,5 +557,4 @@ main(int argc, char **argv)
     kernels_add("/vmi-user/files", test_files);
     kernels_add("/vmi-user/paths", test_paths);
     kernels_add("/vmi-user/cat", test_cat);
-    return kernels_run_tests();
 }

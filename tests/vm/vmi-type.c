@@ -9,6 +9,7 @@
 
 #include "lib/kernels.h"
 #include "util/json.h"
+#include "vm/vmi.h"
 
 #define MIN_TASKS 20
 /* What a task has of its name; /proc has all of a kernel thread's (Linux
@@ -310,18 +311,15 @@ test_layouts(const KernelsGuest *under_test)
     btf__free(btf);
 }
 
-int
-main(int argc, char **argv)
+void
+vmi_type_add(void)
 {
-    g_test_init(&argc, &argv, NULL);
-    vm_setup();
-    kernels_add("/type/values", test_values);
-    kernels_add("/type/cpus", test_cpus);
-    kernels_add("/type/symbols", test_symbols);
-    kernels_add("/type/wrong", test_wrong);
-    kernels_add("/type/tasks", test_tasks);
-    kernels_add("/type/modules", test_modules);
-    kernels_add("/type/module-types", test_module_types);
-    kernels_add("/type/layouts", test_layouts);
-    return kernels_run_tests();
+    kernels_add("/vmi-type/values", test_values);
+    kernels_add("/vmi-type/cpus", test_cpus);
+    kernels_add("/vmi-type/symbols", test_symbols);
+    kernels_add("/vmi-type/wrong", test_wrong);
+    kernels_add("/vmi-type/tasks", test_tasks);
+    kernels_add("/vmi-type/modules", test_modules);
+    kernels_add("/vmi-type/module-types", test_module_types);
+    kernels_add("/vmi-type/layouts", test_layouts);
 }
