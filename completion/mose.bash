@@ -36,6 +36,13 @@ _mose_options()
     stop) echo '--discard --keep --forget --json --help' ;;
     stream) echo '--section --json --help' ;;
     maps) echo '--pages --json --help' ;;
+    read)
+        echo '--physical --pid --cpu --strings --min --disassemble --bits --words --pages' \
+            '--raw --output --json --help'
+        ;;
+    write) echo '--physical --pid --cpu --text --file --expect --shared --json --help' ;;
+    cat) echo '--pid --output --map --json --help' ;;
+    sym) echo '--all --pid --json --help' ;;
     type) echo '--max --depth --elements --nonzero --json --help' ;;
     ps) echo '--threads --tree --full --long --container --columns --json --help' ;;
     cpus) echo '--registers --json --help' ;;
@@ -116,6 +123,10 @@ _mose_argument()
     net:--kinds) echo 'tcp udp udplite raw unix packet netlink' ;;
     dmesg:--from | net:--pid) ;;
     dump:--format) echo 'elf kdump-zlib kdump-lzo kdump-snappy' ;;
+    read:--output | read:-o | cat:--output | cat:-o | write:--file) echo FILES ;;
+    read:--bits) echo '16 32 64' ;;
+    read:--pid | read:--cpu | read:--min | cat:--pid | sym:--pid) ;;
+    write:--pid | write:--cpu | write:--text | write:--expect) ;;
     fork:--overlay-dir | fork:--export | fork:--import) echo FILES ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;
     emulate:--tcp | virtualize:--tcp) echo auto ;;
