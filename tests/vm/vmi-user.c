@@ -6,8 +6,9 @@
  */
 #include "vm/vmi-user.h"
 
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/json.h"
 #include "vmi/linux/lookup.h"
@@ -441,6 +442,102 @@ test_files(const KernelsGuest *guest)
     g_assert_cmpuint(n, >, 50);
 }
 
+/* Folios of many pages, where the kernel has such to give. */
+static void
+test_huge(const KernelsGuest *guest)
+{
+    g_auto(Opened) opened = { 0 };
+    g_autofree char *inside = NULL;
+    g_autofree char *outside = NULL;
+
+    inside = vm_shell_output(
+        guest->vm,
+        "mkdir -p /run/huge; mount -t tmpfs -o huge=always none /run/huge && "
+        "dd if=/dev/urandom of=/run/huge/x bs=1M count=4 2>/dev/null; "
+        "md5sum /run/huge/x; grep ShmemHuge /proc/meminfo");
+    g_test_message("%s", inside);
+    g_assert_nonnull(strstr(inside, "/run/huge/x"));
+    opened_begin(&opened, guest);
+    outside = md5_of(&opened, "/run/huge/x");
+    vm_shell(guest->vm, "umount /run/huge");
+    if (strncmp(inside, outside, 32) != 0)
+        g_error("%s outside", outside);
+}
+
+/* --- a file on a disk --- */
+
+/* Of which only a part is in memory. */
+static void
+check_disk(VmGuest *vm)
+{
+    g_autofree char *sum = vm_shell_output(
+        vm, "busybox mke2fs /dev/vda >/dev/null 2>&1 && mkdir /run/disk && "
+            "mount -t ext4 /dev/vda /run/disk && "
+            "dd if=/dev/urandom of=/run/disk/f bs=64k count=40 2>/dev/null && sync && "
+            "md5sum /run/disk/f");
+    g_autofree char *here = vm_path("on-disk");
+    g_autofree char *bytes = NULL;
+    g_autofree char *outside = NULL;
+    g_autofree char *err = NULL;
+    g_autoptr(JsonObject) map = NULL;
+    gsize size;
+    guint64 there = 0;
+    JsonArray *runs;
+
+    g_assert_nonnull(strstr(sum, "/run/disk/f"));
+    if (vm_mose(NULL, &err, "cat", vm->name, "/run/disk/f", "-o", here, NULL) != 0)
+        g_error("mose cat: %s", err);
+    g_assert_true(g_file_get_contents(here, &bytes, &size, NULL));
+    outside = g_compute_checksum_for_data(G_CHECKSUM_MD5, (guint8 *)bytes, size);
+    if (strncmp(sum, outside, 32) != 0)
+        g_error("%s, and %s outside", sum, outside);
+
+    /* It stays known by its name, since it is open. */
+    vm_shell(vm, "exec 9</run/disk/f; echo 3 >/proc/sys/vm/drop_caches; "
+                 "dd if=/run/disk/f of=/dev/null bs=4096 skip=100 count=1 2>/dev/null");
+    map = vm_mose_json("cat", vm->name, "/run/disk/f", "--map", NULL);
+    runs = mose_json_array(map, "runs");
+    for (guint i = 0; i < json_array_get_length(runs); i++) {
+        JsonObject *run = mose_json_element(runs, i);
+        guint64 begin = g_ascii_strtoull(mose_json_string(run, "offset", ""), NULL, 16);
+        guint64 len = mose_json_int(run, "length", 0);
+
+        if (strcmp(mose_json_string(run, "state", ""), "there") != 0)
+            continue;
+        there += len;
+        if (begin <= 100 * PAGE && begin + len > 100 * PAGE)
+            sum[0] = '!';
+    }
+    g_assert_cmpint(sum[0], ==, '!');
+    g_assert_cmpint(mose_json_int(map, "missing", 0), ==, (gint64)(size - there));
+    g_assert_cmpuint(there, <, size);
+    g_assert_cmpint(vm_mose(NULL, &err, "cat", vm->name, "/run/disk/f", NULL), ==, 1);
+    g_assert_nonnull(strstr(err, "not in memory"));
+}
+
+static void
+test_disk(void)
+{
+    g_autoptr(VmGuest) vm = NULL;
+    g_autofree char *image = NULL;
+    g_autofree char *extra = NULL;
+    int fd;
+
+    if (vm_cannot_run())
+        return;
+    image = vm_path("disk.img");
+    fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    g_assert_cmpint(ftruncate(fd, 64 << 20), ==, 0);
+    close(fd);
+    extra = g_strdup_printf("-drive file=%s,format=raw,if=none,id=disk "
+                            "-device virtio-blk-pci,drive=disk",
+                            image);
+    vm = vm_guest_new("disk");
+    vm_run(vm, "--accel tcg", extra, "tsc=reliable");
+    vm_wait_console(vm, "MOSE-GUEST READY", 120);
+    check_disk(vm);
+}
+
 /* Where links lead to, and other paths that are not straight. */
 static void
 test_paths(const KernelsGuest *guest)
@@ -555,6 +652,8 @@ vmi_user_add(void)
     kernels_add("/vmi-user/symbols", test_symbols);
     kernels_add("/vmi-user/untouched", test_untouched);
     kernels_add("/vmi-user/files", test_files);
+    kernels_add("/vmi-user/huge", test_huge);
     kernels_add("/vmi-user/paths", test_paths);
     kernels_add("/vmi-user/cat", test_cat);
+    kernels_add_once("/vmi-user/disk", test_disk);
 }

@@ -590,6 +590,63 @@ test_kvm(void)
     litmus_arm(litmus);
 }
 
+/* --- no Linux --- */
+
+static void
+assert_unknown(const char *name, const char *option, const char *value,
+               const char *place)
+{
+    g_autofree char *err = NULL;
+
+    g_assert_cmpint(vm_mose(NULL, &err, "read", name, option, value, place, NULL), ==,
+                    1);
+    if (!strstr(err, "no Linux kernel"))
+        g_error("%s: %s", place, err);
+}
+
+/* What is generic works on a system that nobody knows, and says so. */
+static void
+test_unknown(void)
+{
+    g_autoptr(Litmus) litmus = NULL;
+    g_autoptr(JsonObject) plain = NULL;
+    g_autoptr(JsonObject) cpu = NULL;
+    g_autoptr(JsonObject) pages = NULL;
+    g_autoptr(JsonObject) code = NULL;
+    g_autofree char *said = NULL;
+    g_autofree char *expected = NULL;
+    JsonArray *list;
+    const char *name, *bytes;
+
+    if (vm_cannot_run())
+        return;
+    litmus = litmus_start(
+        &(LitmusSetup){ .name = "unknown", .accel = "tcg", .only = "pit-pic" });
+    name = litmus_name(litmus);
+    /* It is mapped as it is: QEMU tells of the same by both. */
+    said = ask_qemu(name, "x /4xb 0x100000");
+    plain = vm_mose_json("read", name, "0x100000", "64", NULL);
+    g_assert_nonnull(
+        strstr(mose_json_string(plain, "no-linux", ""), "no Linux kernel"));
+    bytes = mose_json_string(plain, "bytes", "");
+    g_assert_cmpuint(strlen(bytes), ==, 128);
+    expected = g_strdup_printf("0x%.2s 0x%.2s 0x%.2s 0x%.2s", bytes, bytes + 2,
+                               bytes + 4, bytes + 6);
+    if (!strstr(said, expected))
+        g_error("%s, and not %s", said, expected);
+    cpu = vm_mose_json("read", name, "--cpu", "0", "0x100000", "64", NULL);
+    g_assert_cmpstr(mose_json_string(cpu, "bytes", ""), ==, bytes);
+    pages = vm_mose_json("read", name, "--cpu", "0", "--pages", "0x100000", NULL);
+    g_assert_cmpstr(mose_json_string(pages, "physical", ""), ==, "0x100000");
+    code =
+        vm_mose_json("read", name, "--cpu", "0", "--disassemble", "%rip", "16", NULL);
+    list = mose_json_array(code, "instructions");
+    g_assert_cmpint(mose_json_int(code, "bits", 0), ==, 64);
+    g_assert_cmpuint(json_array_get_length(list), >, 0);
+    assert_unknown(name, "--cpu", "0", "schedule");
+    assert_unknown(name, "--pid", "1", "0x1000");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -610,6 +667,7 @@ main(int argc, char **argv)
     g_test_add_func("/vmi-write/death", test_death);
     g_test_add_func("/vmi-write/forks", test_forks);
     g_test_add_func("/vmi-write/kvm", test_kvm);
+    g_test_add_func("/vmi-write/unknown", test_unknown);
     ret = vm_run_tests();
     vm_guest_free(debug_guest);
     g_free(witness);
