@@ -8,7 +8,6 @@
 
 #include "lib/vmi-world.h"
 #include "util/error.h"
-#include "vmi/linux/rbtree.h"
 #include "vmi/linux/vmas.h"
 
 #define KERNEL G_GUINT64_CONSTANT(0xffff888000000000)
@@ -31,8 +30,6 @@ enum {
 typedef struct {
     VmiWorld *world;
     MoseLinux kernel;
-    GArray *told; /* of guint64 */
-    gboolean fails;
 } World;
 
 /* --- types --- */
@@ -106,7 +103,6 @@ world_init(World *w)
     mose_symbols_finish(w->kernel.symbols);
     vmi_world_put(w->world, AT(NAMESPACE + 8), AT(TASK), 8);
     vmi_world_put(w->world, AT(TASK + 8), AT(FS), 8);
-    w->told = g_array_new(FALSE, FALSE, sizeof(guint64));
 }
 
 static void
@@ -118,7 +114,6 @@ world_clear(World *w)
     mose_space_free(w->kernel.space);
     mose_memory_free(w->kernel.memory);
     vmi_world_free(w->world);
-    g_array_unref(w->told);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(World, world_clear)
 
@@ -157,137 +152,6 @@ make_tree(World *w, guint n)
 {
     world_init(w);
     vmi_world_put(w->world, AT(TREE), put_tree(w, 0, n, 0), 8);
-}
-
-static gboolean
-take(MoseLinux *kernel, guint64 entry, gpointer data, GError **error)
-{
-    World *w = data;
-
-    g_array_append_val(w->told, entry);
-    if (w->fails)
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "as it was told to");
-    return !w->fails;
-}
-
-static gboolean
-walk_of(World *w, guint max, GError **error)
-{
-    g_array_set_size(w->told, 0);
-    return mose_rbtree_walk(&w->kernel, AT(TREE), VM_RB, max, take, w, error);
-}
-
-static void
-expect_error(World *w, int code, const char *words)
-{
-    g_autoptr(GError) error = NULL;
-
-    g_assert_false(walk_of(w, 1000, &error));
-    g_assert_error(error, MOSE_ERROR, code);
-    g_assert_nonnull(strstr(error->message, words));
-}
-
-static void
-test_order(void)
-{
-    static const guint counts[] = { 0, 1, 2, 3, 100 };
-
-    for (guint c = 0; c < G_N_ELEMENTS(counts); c++) {
-        g_autoptr(GError) error = NULL;
-        g_auto(World) w = { 0 };
-
-        make_tree(&w, counts[c]);
-        g_assert_true(walk_of(&w, counts[c], &error));
-        g_assert_no_error(error);
-        g_assert_cmpuint(w.told->len, ==, counts[c]);
-        for (guint i = 0; i < counts[c]; i++)
-            g_assert_cmphex(g_array_index(w.told, guint64, i), ==, vma_at(i));
-    }
-}
-
-static void
-test_broken(void)
-{
-    g_auto(World) cycle = { 0 }, deep = { 0 }, many = { 0 }, hole = { 0 };
-    g_autoptr(GError) error = NULL;
-
-    make_tree(&cycle, 20);
-    vmi_world_put(cycle.world, node_at(0) + 16, node_at(10), 8);
-    expect_error(&cycle, MOSE_ERROR_AGAIN, "changed");
-    make_tree(&hole, 20);
-    vmi_world_put(hole.world, node_at(0) + 16, AT(MAPPED), 8);
-    expect_error(&hole, MOSE_ERROR_AGAIN, "changed");
-    make_tree(&many, 20);
-    g_assert_false(walk_of(&many, 19, &error));
-    g_assert_error(error, MOSE_ERROR, MOSE_ERROR_INVALID);
-    world_init(&deep);
-    vmi_world_put(deep.world, AT(TREE), node_at(0), 8);
-    for (guint i = 0; i < 100; i++) {
-        vmi_world_put(deep.world, node_at(i), i ? node_at(i - 1) : 0, 8);
-        vmi_world_put(deep.world, node_at(i) + 16, node_at(i + 1), 8);
-    }
-    expect_error(&deep, MOSE_ERROR_INVALID, "deep");
-}
-
-typedef struct {
-    VmiWorld *world;
-    guint at;
-} Change;
-
-/* A leaf goes. */
-static void
-change(gpointer data, guint n)
-{
-    const Change *c = data;
-
-    if (n == c->at)
-        memset(c->world->ram + (node_at(1) - KERNEL) + 16, 0, 8);
-}
-
-static void
-test_changes(void)
-{
-    guint noticed = 0, before = 0, after = 0;
-
-    for (guint at = 1; at < 60; at++) {
-        g_autoptr(GError) error = NULL;
-        g_auto(World) w = { 0 };
-        Change c;
-
-        make_tree(&w, 20);
-        g_assert_true(walk_of(&w, 20, NULL));
-        c = (Change){ w.world, w.world->reads + at };
-        w.world->before_read = change;
-        w.world->data = &c;
-        if (!walk_of(&w, 20, &error)) {
-            g_assert_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN);
-            noticed++;
-        } else if (w.told->len == 20) {
-            before++;
-        } else {
-            g_assert_cmpuint(w.told->len, ==, 19);
-            after++;
-        }
-    }
-    g_assert_cmpuint(noticed, >, 0);
-    g_assert_cmpuint(before, >, 0);
-    g_assert_cmpuint(after, >, 0);
-}
-
-/* What fails in a tree that has changed fails because of that. */
-static void
-test_change_explains(void)
-{
-    g_auto(World) w = { 0 };
-    Change c;
-
-    make_tree(&w, 20);
-    w.fails = TRUE;
-    expect_error(&w, MOSE_ERROR_NOT_FOUND, "told to");
-    c = (Change){ w.world, w.world->reads + 7 };
-    w.world->before_read = change;
-    w.world->data = &c;
-    expect_error(&w, MOSE_ERROR_AGAIN, "changed");
 }
 
 /* --- mappings --- */
@@ -421,10 +285,6 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/rbtree/order", test_order);
-    g_test_add_func("/rbtree/broken", test_broken);
-    g_test_add_func("/rbtree/changes", test_changes);
-    g_test_add_func("/rbtree/change-explains", test_change_explains);
     g_test_add_func("/vmas/rbtree", test_vmas);
     g_test_add_func("/vmas/order", test_order_of_vmas);
     g_test_add_func("/vmas/no-memory", test_no_memory);

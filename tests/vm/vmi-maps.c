@@ -5,127 +5,11 @@
  */
 #include <string.h>
 
-#include "lib/kernels.h"
 #include "util/json.h"
 #include "vm/proc-dump.h"
+#include "vm/proc-look.h"
 #include "vmi/space.h"
 #include "vm/vmi.h"
-
-/* What the witness has not: paths and mounts of each sort. */
-static const char world[] =
-    "mkdir -p '/run/w/a b' /run/w/sub/dir /run/w/on /run/w/gone /run/w/over "
-    "/run/w/dead /run/w/many /run/w/root /run/w/shared\n"
-    "cd /run/w\n"
-    "mount -t tmpfs -o nosuid,nodev,noexec,sync,mode=700 'src x' 'a b'\n"
-    "mount --make-unbindable 'a b'\n"
-    "mount -t tmpfs -o ro,noatime,nodiratime shared shared\n"
-    "mount --make-shared shared\n"
-    "mount --bind sub/dir on\n"
-    "mount --bind gone over; rmdir gone\n"
-    ": >ns; mount --bind /proc/self/ns/uts ns\n"
-    "mount --bind / root\n"
-    "unshare -m --propagation slave sleep 10000 </dev/null >/dev/null 2>&1 &\n"
-    "chroot root sleep 10000 </dev/null >/dev/null 2>&1 &\n"
-    "cp /bin/busybox busybox-gone\n"
-    "./busybox-gone sleep 10000 </dev/null >/dev/null 2>&1 &\n"
-    "odd=$(printf 'tab\\tbell\\007')\n"
-    "for name in 'x y' 'back\\slash' \"$odd\" \303\244 unlinked; do\n"
-    "echo word >\"$name\"; done\n"
-    "( cd dead; exec 3<'../x y' 4>>'../back\\slash' 5<>../unlinked "
-    "6<../\303\244 7<\"../$odd\" 8</run 9>/dev/null; read word <&3\n"
-    "rm ../unlinked; rmdir ../dead; exec sleep 10000 ) </dev/null >/dev/null 2>&1 &\n"
-    "i=0; while [ $i -lt 100 ]; do : >many/$i; i=$((i+1)); done\n"
-    "tail -f many/* </dev/null >/dev/null 2>&1 &\n"
-    "cd /; usleep 500000; rm /run/w/busybox-gone\n";
-
-/* Each guest's readings, once for all tests. */
-typedef struct {
-    const KernelsGuest *guest;
-    GHashTable *before;
-} Seen;
-
-static void
-make_world(const KernelsGuest *guest)
-{
-    static GHashTable *made;
-
-    if (!made)
-        made = g_hash_table_new(NULL, NULL);
-    if (!g_hash_table_add(made, (gpointer)guest))
-        return;
-    vm_shell(guest->vm, world);
-    /* What the readings themselves change, they have changed now. */
-    g_hash_table_unref(proc_dump(guest->vm));
-}
-
-static Seen
-begin(const KernelsGuest *guest)
-{
-    make_world(guest);
-    return (Seen){ guest, proc_dump(guest->vm) };
-}
-
-/* What may not have changed in between. At most @max of those called @what did. */
-static GHashTable *
-end(Seen *seen, const char *what, guint max)
-{
-    g_autoptr(GHashTable) after = proc_dump(seen->guest->vm);
-    GHashTable *same =
-        proc_dump_common(g_hash_table_ref(seen->before), g_hash_table_ref(after));
-    GHashTableIter iter;
-    gpointer name;
-    guint n = 0;
-
-    g_hash_table_iter_init(&iter, after);
-    while (g_hash_table_iter_next(&iter, &name, NULL))
-        if (proc_dump_pid(name, what) && !g_hash_table_contains(same, name))
-            n++;
-    g_assert_cmpuint(n, <=, max);
-    g_clear_pointer(&seen->before, g_hash_table_unref);
-    return same;
-}
-
-/* What is printed of a process; NULL: it is gone. */
-static char *
-mose(const KernelsGuest *guest, const char *command, int pid)
-{
-    g_autofree char *word = g_strdup_printf("%d", pid);
-    g_autofree char *out = NULL;
-    g_autofree char *err = NULL;
-
-    if (vm_mose(&out, &err, command, guest->vm->name, word, NULL) == 0)
-        return g_steal_pointer(&out);
-    if (!strstr(err, "no task with pid") && !strstr(err, "no user memory") &&
-        !strstr(err, "has ended"))
-        g_error("mose %s %s %d: %s", command, guest->vm->name, pid, err);
-    return NULL;
-}
-
-static void
-assert_same(const char *what, const char *name, const char *got, const char *expected)
-{
-    if (g_strcmp0(got, expected) != 0)
-        g_error("%s of %s: not\n%s\nbut\n%s", what, name, expected,
-                got ? got : "nothing");
-}
-
-/* What `mose COMMAND NAME PID` prints of each process that has a "PID/what". */
-static GHashTable *
-look_at_all(const Seen *seen, const char *what, const char *command)
-{
-    GHashTable *texts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    GHashTableIter iter;
-    gpointer name;
-
-    g_hash_table_iter_init(&iter, seen->before);
-    while (g_hash_table_iter_next(&iter, &name, NULL)) {
-        int pid = proc_dump_pid(name, what);
-
-        if (pid)
-            g_hash_table_insert(texts, g_strdup(name), mose(seen->guest, command, pid));
-    }
-    return texts;
-}
 
 /* --- maps --- */
 
@@ -152,9 +36,9 @@ maps_of_proc(const char *text)
 static void
 test_maps(const KernelsGuest *guest)
 {
-    Seen seen = begin(guest);
-    g_autoptr(GHashTable) got = look_at_all(&seen, "maps", "maps");
-    g_autoptr(GHashTable) same = end(&seen, "maps", 6);
+    ProcLook seen = proc_look_begin(guest);
+    g_autoptr(GHashTable) got = proc_look_at_all(&seen, "maps", "maps");
+    g_autoptr(GHashTable) same = proc_look_end(&seen, "maps", 6);
     GHashTableIter iter;
     gpointer name, text;
     guint n = 0, n_gone = 0;
@@ -166,7 +50,8 @@ test_maps(const KernelsGuest *guest)
         if (!proc_dump_pid(name, "maps"))
             continue;
         expected = maps_of_proc(text);
-        assert_same(guest->vm->name, name, g_hash_table_lookup(got, name), expected);
+        proc_look_assert_same(guest->vm->name, name, g_hash_table_lookup(got, name),
+                              expected);
         n++;
         n_gone += strstr(text, "/run/w/busybox-gone (deleted)") != NULL;
     }
@@ -223,18 +108,18 @@ smaps_of_proc(const char *text)
 static guint
 check_pages(const KernelsGuest *guest, int pid)
 {
-    Seen seen = begin(guest);
+    ProcLook seen = proc_look_begin(guest);
     g_autofree char *word = g_strdup_printf("%d", pid);
     g_autofree char *name = g_strdup_printf("%d/smaps", pid);
     g_autoptr(JsonObject) object =
         vm_mose_json("maps", guest->vm->name, word, "--pages", NULL);
-    g_autoptr(GHashTable) same = end(&seen, "smaps", 8);
+    g_autoptr(GHashTable) same = proc_look_end(&seen, "smaps", 8);
     g_autofree char *got = smaps_of_rows(object);
     const char *text = g_hash_table_lookup(same, name);
     g_autofree char *expected = text ? smaps_of_proc(text) : NULL;
 
     if (expected)
-        assert_same(guest->vm->name, name, got, expected);
+        proc_look_assert_same(guest->vm->name, name, got, expected);
     return expected != NULL;
 }
 
@@ -325,7 +210,8 @@ assert_files(const KernelsGuest *guest, GHashTable *got, GHashTable *expected)
 
     g_hash_table_iter_init(&iter, expected);
     while (g_hash_table_iter_next(&iter, &name, &text))
-        assert_same(guest->vm->name, name, g_hash_table_lookup(got, name), text);
+        proc_look_assert_same(guest->vm->name, name, g_hash_table_lookup(got, name),
+                              text);
 }
 
 /* All that is seen was there before or after. */
@@ -368,7 +254,7 @@ test_files(const KernelsGuest *guest)
         "memfd:wit-memfd", "anon_inode:[eventfd]", "socket:[",
         "pipe:[",          "/run/w/root",          "/run/w/many/99"
     };
-    Seen seen = begin(guest);
+    ProcLook seen = proc_look_begin(guest);
     g_autoptr(GHashTable) before = files_of_proc(seen.before);
     g_autoptr(GHashTable) unchanged = files_of_proc(seen.before);
     g_autoptr(JsonObject) object = vm_mose_json("files", guest->vm->name, NULL);
@@ -449,7 +335,7 @@ test_mounts(const KernelsGuest *guest)
     static const char *const must[] = { "/run/w/a\\x20b ", " src\\x20x ",  " shared:",
                                         " master:",        " unbindable ", "//deleted ",
                                         " uts:[",          "wit-source" };
-    Seen seen = begin(guest);
+    ProcLook seen = proc_look_begin(guest);
     g_autoptr(GHashTable) texts = leave_one_of_each(seen.before);
     g_autoptr(GString) all = g_string_new(NULL);
     GHashTableIter iter;
@@ -457,10 +343,10 @@ test_mounts(const KernelsGuest *guest)
 
     g_hash_table_iter_init(&iter, texts);
     while (g_hash_table_iter_next(&iter, &text, &name)) {
-        g_autofree char *got = mose(guest, "mounts", atoi(name));
+        g_autofree char *got = proc_look_mose(guest, "mounts", atoi(name));
         g_autofree char *expected = mounts_of_proc(text);
 
-        assert_same(guest->vm->name, name, got, expected);
+        proc_look_assert_same(guest->vm->name, name, got, expected);
         g_string_append(all, expected);
     }
     /* The first one, the slave, the one in a chroot, the witness's. */
