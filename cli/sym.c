@@ -5,17 +5,25 @@
 
 #include "cli/cli.h"
 #include "cli/look.h"
+#include "cli/source-lines.h"
 #include "util/error.h"
 #include "util/json.h"
 #include "vmi/linux/modules.h"
 #include "vmi/linux/user.h"
 
 static gboolean all;
-static char *pid;
+static char *pid, *debug_info;
+
+/* Of the kernel; NULL: none. */
+static MoseDebugInfo *info;
+static guint64 moved;
 
 static const GOptionEntry entries[] = {
     { "all", 'a', 0, G_OPTION_ARG_NONE, &all,
       "every symbol, as /proc/kallsyms has them", NULL },
+    { "debug-info", 0, 0, G_OPTION_ARG_FILENAME, &debug_info,
+      "source lines and inlined functions, out of the kernel's vmlinux with DWARF",
+      "FILE" },
     { "pid", 0, 0, G_OPTION_ARG_STRING, &pid,
       "those of a process's ELF objects: its pid or its name", "PID|COMM" },
     { NULL },
@@ -46,17 +54,30 @@ print_symbol(const MoseSymbol *symbol)
     printf(symbol->module ? "\t[%s]\n" : "\n", symbol->module);
 }
 
+/* Its source, where that is known; modules are not in the kernel's. */
+static void
+add_source(const MoseSymbol *symbol, guint64 offset, JsonObject *object)
+{
+    if (info && !symbol->module)
+        mose_source_lines_add(info, symbol->address + offset - moved, object);
+}
+
 static void
 print_found(const char *word, const MoseSymbol *symbol, guint64 offset, JsonArray *list)
 {
+    JsonObject *object = to_json(symbol, offset);
+
+    add_source(symbol, offset, object);
+    json_array_add_object_element(list, object);
     if (mose_cli_json())
-        json_array_add_object_element(list, to_json(symbol, offset));
-    else if (offset)
+        return;
+    if (offset)
         printf("%s = %s+0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x%s%s%s\n",
                word, symbol->name, offset, symbol->size, symbol->module ? " [" : "",
                symbol->module ? symbol->module : "", symbol->module ? "]" : "");
     else
         print_symbol(symbol);
+    mose_source_lines_print(object, "    ");
 }
 
 static void
@@ -186,6 +207,9 @@ print_one(const MoseLook *look, const char *word, JsonArray *list, GError **erro
 static gboolean
 print_kernel(const MoseLook *look, char **words, JsonArray *list, GError **error)
 {
+    if (*words &&
+        !mose_source_lines_open(look->kernel, debug_info, &info, &moved, error))
+        return FALSE;
     for (; *words; words++)
         if (!print_one(look, *words, list, error))
             return FALSE;
@@ -213,6 +237,7 @@ mose_cmd_sym(int argc, char **argv)
     if (!(pid ? print_process(&look, argv + 2, list, &error)
               : print_kernel(&look, argv + 2, list, &error)))
         return mose_look_fail(&look, error);
+    g_clear_pointer(&info, mose_debug_info_free);
     if (mose_cli_json()) {
         text = mose_json_text(object, TRUE);
         puts(text);

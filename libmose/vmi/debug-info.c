@@ -180,7 +180,7 @@ GPtrArray *
 mose_debug_info_at(const MoseDebugInfo *info, guint64 address)
 {
     GPtrArray *places = g_ptr_array_new_with_free_func(place_free);
-    Dwarf_Die unit, *scopes = NULL;
+    Dwarf_Die unit, *inner = NULL, *scopes = NULL;
     Dwarf_Line *row;
     const char *file = NULL;
     int line = 0, n;
@@ -192,7 +192,10 @@ mose_debug_info_at(const MoseDebugInfo *info, guint64 address)
         file = dwarf_linesrc(row, NULL, NULL);
         dwarf_lineno(row, &line);
     }
-    n = dwarf_getscopes(&unit, address, &scopes);
+    /* Those around an inlined function are, by this, where it was written; by the next,
+     * where it was put. */
+    n = dwarf_getscopes(&unit, address, &inner);
+    n = n > 0 ? dwarf_getscopes_die(&inner[0], &scopes) : 0;
     for (int i = 0; i < n; i++) {
         int tag = dwarf_tag(&scopes[i]);
 
@@ -205,6 +208,7 @@ mose_debug_info_at(const MoseDebugInfo *info, guint64 address)
     }
     if (places->len == 0 && file)
         add_place(places, NULL, file, line);
+    free(inner);
     free(scopes);
     return places;
 }

@@ -20,6 +20,7 @@ typedef struct {
     MoseEhRead read;
     gpointer data;
     guint64 header;
+    const GArray *index; /* or NULL */
 } Object;
 
 /* A copy of one record (CIE or FDE) without its length. */
@@ -142,12 +143,42 @@ read_row(const Object *object, guint64 table, guint64 index, guint64 *ret_begin,
     return TRUE;
 }
 
+static gboolean
+not_known(guint64 pc, GError **error)
+{
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                "its .eh_frame does not have the code at 0x%" G_GINT64_MODIFIER "x",
+                pc);
+    return FALSE;
+}
+
+static gboolean
+find_in_index(const GArray *index, guint64 pc, guint64 *ret, GError **error)
+{
+    guint low = 0, high = index->len; /* all before low begin at or before it */
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (g_array_index(index, MoseEhFunction, middle).begin <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return not_known(pc, error);
+    *ret = g_array_index(index, MoseEhFunction, low - 1).entry;
+    return TRUE;
+}
+
 /* The entry of the last function that begins at or before @pc. */
 static gboolean
 find_entry(const Object *object, guint64 pc, guint64 *ret, GError **error)
 {
     guint64 table = 0, n = 0, low = 0, high, begin;
 
+    if (object->index)
+        return find_in_index(object->index, pc, ret, error);
     if (!read_header(object, &table, &n, error))
         return FALSE;
     for (high = n; low < high;) {
@@ -160,12 +191,8 @@ find_entry(const Object *object, guint64 pc, guint64 *ret, GError **error)
         else
             high = middle;
     }
-    if (low > 0 && read_row(object, table, low - 1, &begin, ret))
-        return TRUE;
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                "its .eh_frame does not have the code at 0x%" G_GINT64_MODIFIER "x",
-                pc);
-    return FALSE;
+    return (low > 0 && read_row(object, table, low - 1, &begin, ret)) ||
+           not_known(pc, error);
 }
 
 /* --- records --- */
@@ -400,12 +427,8 @@ open_frame(Frame *frame, guint64 pc, GError **error)
     if (bytes.broken || skip > bytes.size - bytes.at)
         return mose_eh_fail(&bytes, "an entry is cut off", error);
     bytes.at += skip;
-    if (pc - frame->program.begin >= range) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                    "its .eh_frame does not have the code at 0x%" G_GINT64_MODIFIER "x",
-                    pc);
-        return FALSE;
-    }
+    if (pc - frame->program.begin >= range)
+        return not_known(pc, error);
     frame->program.pc = pc;
     frame->program.code_align = frame->common.code_align;
     frame->program.data_align = frame->common.data_align;
@@ -414,11 +437,11 @@ open_frame(Frame *frame, guint64 pc, GError **error)
 }
 
 gboolean
-mose_eh_step(MoseEhRead read, gpointer data, guint64 header, gboolean exact,
-             MoseEhRegisters *registers, gboolean *ret_outermost, gboolean *ret_signal,
-             GError **error)
+mose_eh_step(MoseEhRead read, gpointer data, guint64 header, const GArray *index,
+             gboolean exact, MoseEhRegisters *registers, gboolean *ret_outermost,
+             gboolean *ret_signal, GError **error)
 {
-    const Object object = { read, data, header };
+    const Object object = { read, data, header, index };
     g_auto(Frame) frame = { .object = &object };
     guint64 pc = registers->values[MOSE_EH_RIP] - (exact ? 0 : 1);
     MoseEhRow initial = { 0 }, row;
@@ -436,4 +459,111 @@ mose_eh_step(MoseEhRead read, gpointer data, guint64 header, gboolean exact,
     *ret_outermost = row.rules[MOSE_EH_RIP].kind == MOSE_EH_UNDEFINED;
     return *ret_outermost ||
            apply_row(&object, &row, &frame.entry.bytes, registers, error);
+}
+
+/* --- without .eh_frame_hdr --- */
+
+#define MAX_FRAMES ((guint64)64 << 20)
+
+/* All of it, copied, and what was common to the last function. */
+typedef struct {
+    MoseEhBytes bytes;
+    gsize common_at; /* G_MAXSIZE: none yet */
+    Common common;
+    GArray *functions;
+} Section;
+
+/* The record at @at of it, without its length; FALSE: there is none. */
+static gboolean
+record_at(const Section *section, gsize at, MoseEhBytes *ret)
+{
+    MoseEhBytes bytes = section->bytes;
+    guint64 length;
+
+    if (at >= bytes.size)
+        return FALSE;
+    bytes.at = at;
+    length = mose_eh_number(&bytes, 4);
+    if (bytes.broken || length < 4 || length > bytes.size - bytes.at)
+        return FALSE;
+    *ret = (MoseEhBytes){ .bytes = bytes.bytes + bytes.at,
+                          .size = length,
+                          .address = bytes.address + bytes.at };
+    return TRUE;
+}
+
+static gboolean
+use_common(Section *section, gsize at, GError **error)
+{
+    Record record = { 0 };
+
+    if (at == section->common_at)
+        return TRUE;
+    if (!record_at(section, at, &record.bytes))
+        return mose_eh_fail(&section->bytes, "an entry refers to none", error);
+    section->common_at = G_MAXSIZE;
+    if (!read_common(&record, &section->common, error))
+        return FALSE;
+    section->common_at = at;
+    return TRUE;
+}
+
+static gboolean
+add_function(Section *section, gsize at, MoseEhBytes bytes, GError **error)
+{
+    MoseEhFunction function = { .entry = section->bytes.address + at };
+    guint64 back = mose_eh_number(&bytes, 4), range;
+
+    if (back == 0)
+        return TRUE;
+    if (back > at + 4)
+        return mose_eh_fail(&bytes, "an entry refers to none", error);
+    if (!use_common(section, at + 4 - back, error))
+        return FALSE;
+    if (!take_pointer(&bytes, section->common.encoding, 0, &function.begin) ||
+        !take_value(&bytes, section->common.encoding & 0xf, &range) ||
+        range > G_MAXUINT64 - function.begin)
+        return mose_eh_fail(
+            &bytes, "an entry's code is told in a way that is not known", error);
+    function.end = function.begin + range;
+    g_array_append_val(section->functions, function);
+    return TRUE;
+}
+
+static gint
+by_begin(gconstpointer a, gconstpointer b)
+{
+    const MoseEhFunction *x = a, *y = b;
+
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+GArray *
+mose_eh_index(MoseEhRead read, gpointer data, guint64 frames, guint64 size,
+              GError **error)
+{
+    g_autoptr(GArray) functions = g_array_new(FALSE, FALSE, sizeof(MoseEhFunction));
+    g_autofree guint8 *copy = NULL;
+    Section section = { .common_at = G_MAXSIZE, .functions = functions };
+    MoseEhBytes record;
+
+    section.bytes.address = frames;
+    if (size > MAX_FRAMES) {
+        mose_eh_fail(&section.bytes, "it is too large", error);
+        return NULL;
+    }
+    copy = g_malloc(size + 1);
+    if (!read(data, frames, copy, size)) {
+        not_there(frames, ".eh_frame", error);
+        return NULL;
+    }
+    section.bytes.bytes = copy;
+    section.bytes.size = size;
+    /* A length of 0 ends it. */
+    for (gsize at = 0; record_at(&section, at, &record);
+         at = record.address + record.size - frames)
+        if (!add_function(&section, at, record, error))
+            return NULL;
+    g_array_sort(functions, by_begin);
+    return g_steal_pointer(&functions);
 }

@@ -33,15 +33,30 @@ typedef struct {
 /* Copy @len bytes at @at; FALSE where they are not all there. */
 typedef gboolean (*MoseEhRead)(gpointer data, guint64 at, void *to, gsize len);
 
+/* What one function is told of in. */
+typedef struct {
+    guint64 begin, end; /* its code */
+    guint64 entry;      /* where its FDE lies */
+} MoseEhFunction;
+
+/*
+ * The functions of an object without .eh_frame_hdr, of MoseEhFunction in ascending
+ * order, from its .eh_frame of @size bytes at @frames. INVALID, with a place, for one
+ * that is broken. Free with g_array_unref().
+ */
+GArray *mose_eh_index(MoseEhRead read, gpointer data, guint64 frames, guint64 size,
+                      GError **error);
+
 /*
  * From a function to its caller: @registers become what they were there. @header is
- * where the object's .eh_frame_hdr (PT_GNU_EH_FRAME) lies. @exact: it was interrupted
+ * where the object's .eh_frame_hdr (PT_GNU_EH_FRAME) lies; or @index (else NULL) is
+ * that of an object that has none. @exact: it was interrupted
  * at rip; else rip is a return address, and what holds is what does at the call.
  * *@ret_outermost: nobody called it, and nothing was changed. *@ret_signal: it is the
  * frame of a signal handler, and who is next was interrupted. NOT_FOUND where the
  * tables do not have that code; INVALID, with a place, where they are broken, or need
  * what is not known.
  */
-gboolean mose_eh_step(MoseEhRead read, gpointer data, guint64 header, gboolean exact,
-                      MoseEhRegisters *registers, gboolean *ret_outermost,
-                      gboolean *ret_signal, GError **error);
+gboolean mose_eh_step(MoseEhRead read, gpointer data, guint64 header,
+                      const GArray *index, gboolean exact, MoseEhRegisters *registers,
+                      gboolean *ret_outermost, gboolean *ret_signal, GError **error);

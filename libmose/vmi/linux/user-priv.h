@@ -13,6 +13,7 @@ struct MoseUser {
     GPtrArray *objects;   /* MoseElfObject, or NULL until they are asked for */
     guint unreadable;     /* objects that were left out */
     MoseSymbols *symbols; /* the same */
+    GHashTable *unwind;   /* user-unwind.c: object -> its index of .eh_frame */
 };
 
 /* The page cache of the struct file at @file, remembered. */

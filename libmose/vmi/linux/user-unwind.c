@@ -7,6 +7,7 @@
 
 #include "util/error.h"
 #include "vmi/linux/eh-frame.h"
+#include "vmi/linux/user-priv.h"
 
 typedef struct {
     MoseUser *user;
@@ -45,8 +46,6 @@ take_registers(const guint64 *words, MoseEhRegisters *ret)
     ret->known = (1u << MOSE_EH_N) - 1;
 }
 
-/* --- one step --- */
-
 /* Where its .eh_frame_hdr lies; FALSE: it has none. */
 static gboolean
 find_header(const MoseElfObject *object, guint64 *ret)
@@ -63,10 +62,84 @@ find_header(const MoseElfObject *object, guint64 *ret)
     return FALSE;
 }
 
+/* --- an object without it, as static programs are --- */
+
+#define MAX_SECTIONS 4096
+#define NAME ".eh_frame"
+
+typedef struct {
+    MoseUser *user;
+    const MosePageCache *file;
+} File;
+
+static gboolean
+read_file(const File *file, guint64 at, gpointer to, gsize len)
+{
+    return mose_page_cache_read(file->user->kernel, file->file, at, to, len, NULL,
+                                NULL);
+}
+
+/* Its .eh_frame by the section headers, which no process maps: the file has them, if it
+ * is in the page cache. FALSE: it has none, or not. */
+static gboolean
+find_section(const File *file, Elf64_Shdr *ret)
+{
+    Elf64_Ehdr header;
+    Elf64_Shdr names;
+    char name[sizeof(NAME)];
+
+    if (!read_file(file, 0, &header, sizeof(header)) ||
+        header.e_shentsize != sizeof(names) || header.e_shnum > MAX_SECTIONS ||
+        !read_file(file, header.e_shoff + header.e_shstrndx * sizeof(names), &names,
+                   sizeof(names)))
+        return FALSE;
+    for (guint i = 0; i < header.e_shnum; i++)
+        if (read_file(file, header.e_shoff + i * sizeof(*ret), ret, sizeof(*ret)) &&
+            (ret->sh_flags & SHF_ALLOC) &&
+            read_file(file, names.sh_offset + ret->sh_name, name, sizeof(name)) &&
+            memcmp(name, NAME, sizeof(name)) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+static GArray *
+make_index(Walk *walk, const MoseElfObject *object, GError **error)
+{
+    File file = { .user = walk->user };
+    Elf64_Shdr section;
+
+    if (object->file != 0 &&
+        (file.file = mose_user_file(walk->user, object->file, NULL)) &&
+        find_section(&file, &section))
+        return mose_eh_index(read_memory, walk, object->elf->bias + section.sh_addr,
+                             section.sh_size, error);
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                "it has no .eh_frame_hdr, and no .eh_frame that could be found");
+    return NULL;
+}
+
+static const GArray *
+index_of(Walk *walk, const MoseElfObject *object, GError **error)
+{
+    MoseUser *user = walk->user;
+    GArray *index;
+
+    if (!user->unwind)
+        user->unwind =
+            g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_array_unref);
+    index = g_hash_table_lookup(user->unwind, object);
+    if (!index && (index = make_index(walk, object, error)))
+        g_hash_table_insert(user->unwind, (gpointer)object, index);
+    return index;
+}
+
+/* --- one step --- */
+
 static gboolean
 step_by_table(Walk *walk, MoseUserFrame *frame, gboolean *ret_outermost, GError **error)
 {
-    guint64 at = frame->ip - (frame->exact ? 0 : 1), header;
+    guint64 at = frame->ip - (frame->exact ? 0 : 1), header = 0;
+    const GArray *index = NULL;
     const MoseElfObject *object = mose_user_object_at(walk->user, at);
 
     if (!object) {
@@ -74,9 +147,8 @@ step_by_table(Walk *walk, MoseUserFrame *frame, gboolean *ret_outermost, GError 
                     "0x%" G_GINT64_MODIFIER "x is in no object of it", at);
         return FALSE;
     }
-    if (!find_header(object, &header)) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s has no .eh_frame_hdr",
-                    object->name);
+    if (!find_header(object, &header) && !(index = index_of(walk, object, error))) {
+        g_prefix_error(error, "%s: ", object->name);
         return FALSE;
     }
     if (!object->elf->is_64) {
@@ -84,7 +156,7 @@ step_by_table(Walk *walk, MoseUserFrame *frame, gboolean *ret_outermost, GError 
                     "%s is of 32 bits, whose frames are not known here", object->name);
         return FALSE;
     }
-    if (mose_eh_step(read_memory, walk, header, frame->exact, &walk->registers,
+    if (mose_eh_step(read_memory, walk, header, index, frame->exact, &walk->registers,
                      ret_outermost, &frame->signal, error))
         return TRUE;
     g_prefix_error(error, "%s: ", object->name);

@@ -30,6 +30,7 @@ mose_user_free(MoseUser *user)
     if (!user)
         return;
     mose_symbols_free(user->symbols);
+    g_clear_pointer(&user->unwind, g_hash_table_unref);
     g_clear_pointer(&user->objects, g_ptr_array_unref);
     g_clear_pointer(&user->vmas, g_ptr_array_unref);
     g_hash_table_unref(user->files);
