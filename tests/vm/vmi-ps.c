@@ -200,7 +200,7 @@ check_rss(const KernelsGuest *guest, JsonObject *row, const Stat *before,
     gint64 rss = vmi_ps_number(row, "rss") / PAGE;
     gint64 slack = 3 * (gint64)MAX(32, guest->n_vcpus * 2) * guest->n_vcpus;
 
-    if (before->fields[RSS] == 0 && after->fields[RSS] == 0) {
+    if (before->fields[VSIZE] == 0 && after->fields[VSIZE] == 0) {
         g_assert_cmpint(rss, ==, 0);
         return;
     }
