@@ -105,32 +105,40 @@ smaps_of_proc(const char *text)
     return g_string_free(ret, FALSE);
 }
 
-static guint
-check_pages(const KernelsGuest *guest, int pid)
+static char *
+look_at_pages(const KernelsGuest *guest, int pid)
 {
-    ProcLook seen = proc_look_begin(guest);
     g_autofree char *word = g_strdup_printf("%d", pid);
-    g_autofree char *name = g_strdup_printf("%d/smaps", pid);
     g_autoptr(JsonObject) object =
         vm_mose_json("maps", guest->vm->name, word, "--pages", NULL);
-    g_autoptr(GHashTable) same = proc_look_end(&seen, "smaps", 8);
-    g_autofree char *got = smaps_of_rows(object);
-    const char *text = g_hash_table_lookup(same, name);
-    g_autofree char *expected = text ? smaps_of_proc(text) : NULL;
 
-    if (expected)
-        proc_look_assert_same(guest->vm->name, name, got, expected);
-    return expected != NULL;
+    return smaps_of_rows(object);
+}
+
+static void
+check_pages(const KernelsGuest *guest, GHashTable *same, int pid, const char *got)
+{
+    g_autofree char *name = g_strdup_printf("%d/smaps", pid);
+    const char *text = g_hash_table_lookup(same, name);
+    g_autofree char *expected = NULL;
+
+    g_assert_nonnull(text);
+    expected = smaps_of_proc(text);
+    proc_look_assert_same(guest->vm->name, name, got, expected);
 }
 
 static void
 test_pages(const KernelsGuest *guest)
 {
     g_autofree char *self = kernels_line(guest->witness, "self", NULL, NULL);
-    guint n = check_pages(guest, 1);
+    int witness = (int)kernels_number(self, "pid");
+    ProcLook look = proc_look_begin(guest);
+    g_autofree char *first = look_at_pages(guest, 1);
+    g_autofree char *other = look_at_pages(guest, witness);
+    g_autoptr(GHashTable) same = proc_look_end(&look, "smaps", 8);
 
-    g_assert_cmpuint(check_pages(guest, (int)kernels_number(self, "pid")), ==, 1);
-    g_assert_cmpuint(n, ==, 1);
+    check_pages(guest, same, 1, first);
+    check_pages(guest, same, witness, other);
 }
 
 /* --- files --- */
