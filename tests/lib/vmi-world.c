@@ -124,5 +124,5 @@ vmi_world_memory(VmiWorld *world)
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(MoseMemoryRange));
 
     g_array_append_val(ranges, ((MoseMemoryRange){ 0, world->size }));
-    return mose_memory_new(&source, world, "world", ranges, TRUE);
+    return mose_memory_new(&source, world, "world", ranges, !world->still);
 }

@@ -12,7 +12,8 @@ typedef struct {
     gsize size;
     gsize tables; /* its page tables grow from the end of the RAM down to here */
     MoseVcpu vcpu;
-    guint reads; /* of physical memory, so far */
+    gboolean still; /* set before vmi_world_memory(): it is no guest that may run */
+    guint reads;    /* of physical memory, so far */
     /* Called before each read with its number, to change the guest under the reader;
      * may be NULL. */
     void (*before_read)(gpointer data, guint n);

@@ -202,6 +202,107 @@ test_user_fault(const KernelsGuest *guest)
         "0x33");
 }
 
+/* --- user code --- */
+
+static guint64
+ip_of(JsonArray *frames, guint i)
+{
+    return g_ascii_strtoull(mose_json_string(mose_json_element(frames, i), "ip", ""),
+                            NULL, 16);
+}
+
+/* How far behind their beginning the witness's functions call. */
+#define FUNCTION_SIZE 0x100
+
+/* The frame that returns into the function at , and whose callee does into that at
+ * , if that is not 0. */
+static guint
+frame_in(JsonArray *frames, guint64 begin, guint64 callee)
+{
+    for (guint i = 1; i < json_array_get_length(frames); i++)
+        if (ip_of(frames, i) - begin < FUNCTION_SIZE &&
+            (callee == 0 || ip_of(frames, i - 1) - callee < FUNCTION_SIZE))
+            return i;
+    return G_MAXUINT;
+}
+
+/* The witness is a static program: a thread sleeps in what its function called, and it
+ * ends where threads begin. What has nothing to do after the system call makes it by a
+ * jump, and is not there. */
+static void
+test_static(const KernelsGuest *guest)
+{
+    static const struct {
+        const char *name;
+        gboolean jumps;
+    } threads[] = {
+        { "wit-read" }, { "wit-futex", TRUE }, { "wit-poll" }, { "wit-pause", TRUE }
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+        g_autofree char *line =
+            kernels_line(guest->witness, "thread", "name", threads[i].name);
+        g_autoptr(JsonObject) all = NULL;
+        JsonObject *trace;
+        JsonArray *frames;
+        guint ran;
+
+        frames_of_thread(guest, threads[i].name, &all, &trace);
+        frames = mose_json_array(trace, "user-frames");
+        g_assert_cmpstr(mose_json_string(trace, "user-incomplete", NULL), ==, NULL);
+        ran = frame_in(frames, kernels_number(line, "run"),
+                       threads[i].jumps ? 0 : kernels_number(line, "sleep"));
+        g_assert_cmpuint(ran, !=, G_MAXUINT);
+        g_assert_cmpuint(json_array_get_length(frames), ==, ran + 3);
+        g_assert_true(g_str_has_suffix(frame_name(frames, ran), " [witness]"));
+    }
+}
+
+static gboolean
+has_frame(JsonArray *frames, const char *function, const char *object)
+{
+    guint i = find_frame(frames, function);
+
+    return i != G_MAXUINT && g_str_has_suffix(frame_name(frames, i), object);
+}
+
+/* Apache and its libraries are not: each of its threads' stacks ends where the program
+ * or a thread begins. */
+static void
+test_dynamic(const KernelsGuest *guest)
+{
+    g_autofree char *said = vm_shell_output(
+        guest->vm, "for p in $(pidof apache2); do ls /proc/$p/task; done");
+    g_auto(GStrv) tids = g_strsplit_set(g_strchomp(said), "\n \t", -1);
+    guint n = 0, accepting = 0, polling = 0;
+
+    for (char **tid = tids; *tid; tid++) {
+        g_autoptr(JsonObject) all = NULL;
+        JsonObject *trace;
+        JsonArray *frames;
+        const char *last;
+
+        if (**tid == '\0')
+            continue;
+        trace = mose_json_element(traces_of(guest->vm, *tid, &all), 0);
+        frames = mose_json_array(trace, "user-frames");
+        g_assert_cmpstr(mose_json_string(trace, "user-incomplete", NULL), ==, NULL);
+        last = frame_name(frames, json_array_get_length(frames) - 1);
+        g_test_message("%s: %u frames up to %s", *tid, json_array_get_length(frames),
+                       last);
+        if (has_frame(frames, "main", " [apache2]"))
+            g_assert_true(g_str_has_prefix(last, "_start+"));
+        else
+            g_assert_true(g_str_has_suffix(last, " [libc.so.6]"));
+        accepting += has_frame(frames, "accept", " [libc.so.6]");
+        polling += has_frame(frames, "epoll_wait", " [libc.so.6]");
+        n++;
+    }
+    g_assert_cmpuint(n, >, 3);
+    g_assert_cmpuint(accepting, >, 0);
+    g_assert_cmpuint(polling, >, 0);
+}
+
 /* --- through a module --- */
 
 /* A source of randomness that gives one byte and then none keeps its reader, or the
@@ -339,7 +440,7 @@ check_panicked(const VmGuest *vm, JsonArray *frames)
         g_assert_cmpstr(mose_json_string(frame, "name", ""), ==, logged[theirs]);
         g_assert_cmpstr(mose_json_string(frame, "stack", ""), ==,
                         interrupted ? "task" : "NMI");
-        if (strcmp(logged[theirs + 1] ? logged[theirs + 1] : "", rip) == 0) {
+        if (rip && g_strcmp0(logged[theirs + 1], rip) == 0) {
             interrupted = ours + 1;
             continue;
         }
@@ -347,14 +448,18 @@ check_panicked(const VmGuest *vm, JsonArray *frames)
             check_registers(vm, rip, mose_json_child(frame, "registers"));
     }
     g_assert_cmpuint(ours, ==, json_array_get_length(frames));
-    g_assert_cmpuint(interrupted, >, 0);
+    /* It may have come in user code. */
+    g_assert_true((interrupted > 0) == (rip != NULL));
 }
 
-/* The others were stopped in an interrupt, whose stack leads back to the idle loop. */
+/* The others were stopped in an interrupt, whose stack leads back to the idle loop, or
+ * to where a thread begins, or into user code. */
 static void
-check_stopped(JsonArray *frames)
+check_stopped(JsonObject *trace)
 {
+    JsonArray *frames = mose_json_array(trace, "frames");
     guint last = json_array_get_length(frames) - 1;
+    gboolean idle = mose_json_int(trace, "pid", -1) == 0;
     guint entry = find_frame(frames, "asm_sysvec_reboot");
 
     g_assert_cmpuint(entry, !=, G_MAXUINT);
@@ -362,10 +467,14 @@ check_stopped(JsonArray *frames)
                     "IRQ");
     g_assert_cmpstr(mose_json_string(mose_json_element(frames, entry), "stack", ""), ==,
                     "task");
+    if (mose_json_child(trace, "user-registers"))
+        return;
     g_assert_nonnull(
         mose_json_child(mose_json_element(frames, entry + 1), "registers"));
-    g_assert_nonnull(strstr(frame_name(frames, last), "startup_64"));
-    g_assert_cmpuint(find_frame(frames, "do_idle"), >, entry);
+    g_assert_nonnull(
+        strstr(frame_name(frames, last), idle ? "startup_64" : "ret_from_fork"));
+    if (idle)
+        g_assert_cmpuint(find_frame(frames, "do_idle"), >, entry);
 }
 
 /* Of a guest of its own, for it does not get over it. */
@@ -403,7 +512,7 @@ test_nmi(const KernelsGuest *guest)
             panicked++;
             check_panicked(vm, frames);
         } else {
-            check_stopped(frames);
+            check_stopped(mose_json_element(traces, i));
         }
     }
     g_assert_cmpuint(panicked, ==, 1);
@@ -429,6 +538,8 @@ vmi_bt_add(void)
     kernels_add("/vmi-bt/stacks", test_stacks);
     kernels_add("/vmi-bt/kernel-fault", test_kernel_fault);
     kernels_add("/vmi-bt/user-fault", test_user_fault);
+    kernels_add("/vmi-bt/static", test_static);
+    kernels_add("/vmi-bt/dynamic", test_dynamic);
     kernels_add("/vmi-bt/module", test_module);
     kernels_add("/vmi-bt/nmi", test_nmi);
     kernels_add("/vmi-bt/wrong", test_wrong);

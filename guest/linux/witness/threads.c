@@ -79,8 +79,9 @@ start(Thread *thread)
     while (thread->tid == 0)
         usleep(1000);
     witness_wait_syscall(thread->tid, thread->number);
-    printf("thread name=%s tid=%d pid=%d syscall=%ld", thread->name, thread->tid,
-           getpid(), thread->number);
+    printf("thread name=%s tid=%d pid=%d syscall=%ld run=%#lx sleep=%#lx", thread->name,
+           thread->tid, getpid(), thread->number, (unsigned long)run,
+           (unsigned long)thread->sleep);
     if (thread->number == SYS_read)
         printf(" fd=%d", pipe_fds[0]);
     putchar('\n');

@@ -147,7 +147,7 @@ mose_linux_retry(MoseLinux *kernel, MoseRetryFunc func, gpointer data,
             return TRUE;
         /* What stands still will not change. */
         if (!g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN) ||
-            i + 1 == MAX_TRIES) {
+            !mose_memory_is_alive(kernel->memory) || i + 1 == MAX_TRIES) {
             g_propagate_error(error, g_steal_pointer(&cause));
             if (i > 0)
                 g_prefix_error(error, "after %u tries: ", i + 1);

@@ -272,6 +272,9 @@ unwind_all(Unwind *unwind)
 {
     g_autoptr(GError) error = NULL;
 
+    unwind->stack = mose_stack_at(unwind->stacks, unwind->sp, 8);
+    if (unwind->stack)
+        unwind->stack->visited = TRUE;
     while (!is_user(unwind) && unwind->trace->frames->len < MOSE_TRACE_MAX) {
         add_frame(unwind);
         if (!step(unwind, &error))
