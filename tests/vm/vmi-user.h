@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the tests of processes and their memory share: vmi-read.c has those of reading,
- * vmi-user.c those of ELF objects and files. */
+ * vmi-user.c those of ELF objects. */
 #pragma once
 
 #include "lib/kernels.h"
@@ -26,6 +26,9 @@ char *witness_pid(const KernelsGuest *guest);
 /* What the 8-byte word at @index of contents made with @seed is
  * (guest/linux/witness/witness.h). */
 guint64 pattern_word(guint64 seed, guint64 index);
+
+/* vmi-cat.c: those of files. */
+void vmi_cat_add(void);
 
 void test_read_patterns(const KernelsGuest *guest);
 void test_read_places(const KernelsGuest *guest);
