@@ -43,6 +43,9 @@ _mose_options()
     write) echo '--physical --pid --cpu --text --file --expect --shared --json --help' ;;
     cat) echo '--pid --output --map --json --help' ;;
     sym) echo '--all --pid --debug-info --json --help' ;;
+    bt)
+        echo '--all --cpu --kernel --registers --frame-pointers --debug-info --json --help'
+        ;;
     type) echo '--max --depth --elements --nonzero --json --help' ;;
     ps) echo '--threads --tree --full --long --container --columns --json --help' ;;
     cpus) echo '--registers --json --help' ;;
@@ -123,9 +126,10 @@ _mose_argument()
     net:--kinds) echo 'tcp udp udplite raw unix packet netlink' ;;
     dmesg:--from | net:--pid) ;;
     dump:--format) echo 'elf kdump-zlib kdump-lzo kdump-snappy' ;;
+    bt:--debug-info | sym:--debug-info) echo FILES ;;
+    bt:--cpu | bt:-c) ;;
     read:--output | read:-o | cat:--output | cat:-o | write:--file) echo FILES ;;
     read:--bits) echo '16 32 64' ;;
-    sym:--debug-info) echo FILES ;;
     read:--pid | read:--cpu | read:--min | cat:--pid | sym:--pid) ;;
     write:--pid | write:--cpu | write:--text | write:--expect) ;;
     fork:--overlay-dir | fork:--export | fork:--import) echo FILES ;;

@@ -348,6 +348,58 @@ test_module(const KernelsGuest *guest)
     }
 }
 
+/* --- through what traces functions --- */
+
+/* The stack of a `sleep` that begins now is what /proc says, and has the function in it
+ * whose return address was replaced. */
+static void
+check_sleep(const KernelsGuest *guest)
+{
+    g_autofree char *said = vm_guest_output(
+        guest->vm,
+        "sleep 10000 &\n"
+        "i=0; until grep -q nanosleep /proc//stack || [  = 50 ]; do\n"
+        "usleep 100000; i=0(i+1)); done; echo  >/run/traced; cat /proc//stack",
+        NULL);
+    g_autofree char *pid = vm_shell_output(guest->vm, "cat /run/traced");
+    g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
+    g_auto(GStrv) stack = proc_stack(lines);
+    g_autoptr(JsonObject) all = NULL;
+    JsonObject *trace;
+
+    g_strchomp(pid);
+    trace = mose_json_element(traces_of(guest->vm, pid, &all), 0);
+    g_test_message("%s", said);
+    g_assert_cmpuint(g_strv_length(stack), >, 3);
+    g_assert_true(is_same(trace, stack));
+    g_assert_cmpuint(find_frame(mose_json_array(trace, "frames"), "hrtimer_nanosleep"),
+                     !=, G_MAXUINT);
+}
+
+static void
+test_traced(const KernelsGuest *guest)
+{
+    g_autofree char *symbols = NULL, *ours = NULL;
+
+    vm_shell(guest->vm, "mount -t tracefs tracefs /sys/kernel/tracing\n"
+                        "cd /sys/kernel/tracing\n"
+                        "echo r:wit1 do_nanosleep >kprobe_events\n"
+                        "echo r:wit2 hrtimer_nanosleep >>kprobe_events\n"
+                        "echo 1 >events/kprobes/enable");
+    check_sleep(guest);
+    symbols = vm_guest_output(guest->vm, "grep __builtin__ftrace /proc/kallsyms", NULL);
+    g_assert_cmpint(vm_mose(&ours, NULL, "sym", guest->vm->name, "--all", NULL), ==, 0);
+    g_assert_nonnull(strstr(symbols, "ftrace_trampoline"));
+    g_assert_nonnull(strstr(ours, symbols));
+    vm_shell(guest->vm, "cd /sys/kernel/tracing\n"
+                        "echo 0 >events/kprobes/enable; echo >kprobe_events\n"
+                        "echo function_graph >current_tracer");
+    check_sleep(guest);
+    vm_shell(guest->vm, "echo nop >/sys/kernel/tracing/current_tracer; cd /\n"
+                        "killall sleep\n"
+                        "umount /sys/kernel/tracing");
+}
+
 /* --- through an NMI --- */
 
 /* What follows the time in a line of the log; "" for one without. */
@@ -541,6 +593,7 @@ vmi_bt_add(void)
     kernels_add("/vmi-bt/static", test_static);
     kernels_add("/vmi-bt/dynamic", test_dynamic);
     kernels_add("/vmi-bt/module", test_module);
+    kernels_add("/vmi-bt/traced", test_traced);
     kernels_add("/vmi-bt/nmi", test_nmi);
     kernels_add("/vmi-bt/wrong", test_wrong);
 }

@@ -7,6 +7,7 @@
 #include "vmi/linux/unwind.h"
 
 #define MAX_NODES 4096
+#define MAX_TRAMPOLINES 4
 /* The words of a shadow stack: SHADOW_STACK_SIZE is a page. */
 #define MAX_SHADOW 512
 #define OFFSET_MASK 0x3ff /* kernel/trace/fgraph.c: FGRAPH_FRAME_OFFSET_MASK */
@@ -61,10 +62,11 @@ find_rethook(MoseLinux *kernel, guint64 task, guint64 slot, guint64 *ip, GError 
 
 typedef struct {
     guint64 stack, size; /* of struct ftrace_ret_stack */
-    guint64 slot;
+    guint64 slot, trampoline;
 } Shadow;
 
-/* Whether the struct at @at is of that slot; *@ret is where it returns. */
+/* Whether the struct at  is of that slot, and tells where it really returns to: *.
+ * A function that was jumped to has the slot of the one that jumped. */
 static gboolean
 matches(MoseLinux *kernel, const Shadow *shadow, guint64 at, guint64 *ret)
 {
@@ -72,7 +74,8 @@ matches(MoseLinux *kernel, const Shadow *shadow, guint64 at, guint64 *ret)
 
     return mose_object_peek(kernel, "ftrace_ret_stack", at, "retp", &retp, NULL) &&
            retp == shadow->slot &&
-           mose_object_peek(kernel, "ftrace_ret_stack", at, "ret", ret, NULL);
+           mose_object_peek(kernel, "ftrace_ret_stack", at, "ret", ret, NULL) &&
+           *ret != shadow->trampoline;
 }
 
 /* Up to 6.9 an array, whose last one is curr_ret_stack. */
@@ -127,8 +130,8 @@ is_of_words(MoseLinux *kernel)
 static gboolean
 find_graph(MoseLinux *kernel, guint64 task, guint64 slot, guint64 *ip, GError **error)
 {
-    Shadow shadow = { .slot = slot };
-    guint64 current;
+    Shadow shadow = { .slot = slot, .trampoline = *ip };
+    guint64 current, to;
     gint64 size = mose_types_size(kernel->types,
                                   mose_types_find(kernel->types, "ftrace_ret_stack"));
 
@@ -139,9 +142,11 @@ find_graph(MoseLinux *kernel, guint64 task, guint64 slot, guint64 *ip, GError **
                           error))
         return FALSE;
     if (shadow.stack != 0 &&
-        (is_of_words(kernel) ? search_words(kernel, &shadow, current, ip)
-                             : search_array(kernel, &shadow, current, ip)))
+        (is_of_words(kernel) ? search_words(kernel, &shadow, current, &to)
+                             : search_array(kernel, &shadow, current, &to))) {
+        *ip = to;
         return TRUE;
+    }
     return not_found(slot, "ret_stack", error);
 }
 
@@ -149,11 +154,19 @@ gboolean
 mose_unwind_true_return(MoseLinux *kernel, guint64 task, guint64 slot, guint64 *ip,
                         GError **error)
 {
-    if (is_at(kernel, "return_to_handler", *ip))
-        return find_graph(kernel, task, slot, ip, error);
-    /* arch_rethook_trampoline since 5.18; kretprobes used it on their own before, and
-     * then keep their instances elsewhere. */
-    if (is_at(kernel, "arch_rethook_trampoline", *ip))
-        return find_rethook(kernel, task, slot, ip, error);
+    /* Both may be there, one over the other. (Linux itself follows but one order.)
+     * arch_rethook_trampoline is that of since 5.18; kretprobes were on their own
+     * before, and kept their instances elsewhere. */
+    for (guint i = 0; i < MAX_TRAMPOLINES; i++) {
+        if (is_at(kernel, "return_to_handler", *ip)) {
+            if (!find_graph(kernel, task, slot, ip, error))
+                return FALSE;
+        } else if (is_at(kernel, "arch_rethook_trampoline", *ip)) {
+            if (!find_rethook(kernel, task, slot, ip, error))
+                return FALSE;
+        } else {
+            return TRUE;
+        }
+    }
     return TRUE;
 }
