@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzz target: any bytes as a kernel's image. What is found in it can be read, and holds
- * _text at its beginning; what another kernel's layout says of it ends in an error or
- * in symbols. */
+/* Fuzz target: any bytes as a kernel's image. What is found in it can be read, and
+ * holds _text at its beginning; what another kernel's layout says of it ends in an
+ * error or in symbols. */
 #include <string.h>
 
 #include "fuzz/fuzz.h"

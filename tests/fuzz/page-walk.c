@@ -42,7 +42,6 @@ LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
                (walk.state == MOSE_PAGE_MAPPED));
     FUZZ_CHECK(ram.reads <= 5);
     FUZZ_CHECK(walk.left > 0 && walk.left <= (guint64)1 << 57);
-    FUZZ_CHECK(walk.state != MOSE_PAGE_MAPPED ||
-               walk.physical % 4096 == linear % 4096);
+    FUZZ_CHECK(walk.state != MOSE_PAGE_MAPPED || walk.physical % 4096 == linear % 4096);
     return 0;
 }
