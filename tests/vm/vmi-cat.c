@@ -50,7 +50,7 @@ md5_of(const Opened *opened, const char *path)
 /* All of the first mount and of /run but what grows, and names that are no line. */
 #define FILES                                                                          \
     "find / /run -xdev -type f ! -name '*.out' ! -name '*log*' ! -name 'output-*' "    \
-    "! -name '*[!!-~]*' -exec md5sum {} +"
+    "! -name '*[!!-~]*' -exec md5sum {} + 2>/dev/null"
 
 static void
 test_files(const KernelsGuest *guest)
@@ -64,7 +64,7 @@ test_files(const KernelsGuest *guest)
     for (char **line = lines; *line && **line; line++, n++) {
         g_autofree char *sum = NULL;
 
-        if (strlen(*line) < 35)
+        if (strlen(*line) < 35 || (*line)[34] != '/')
             g_error("md5sum: %s", *line);
         sum = md5_of(&opened, *line + 34);
         if (strncmp(*line, sum, 32) != 0)
