@@ -4,6 +4,7 @@
 
 #include "lib/vmi-world.h"
 #include "util/error.h"
+#include "vmi/linux/image.h"
 #include "vmi/linux/linux.h"
 
 #define KERNEL G_GUINT64_CONSTANT(0xffff888000000000)
@@ -388,6 +389,51 @@ test_nulls(void)
     lists_close(&lists);
 }
 
+enum { IMAGE_PAGES = 16, READS_A_PAGE = 5 };
+
+typedef struct {
+    VmiWorld *world;
+    guint when; /* which read */
+} Drop;
+
+/* The task whose tables they are ends, and they are used for something else. */
+static void
+drop_tables(gpointer data, guint n)
+{
+    const Drop *drop = data;
+
+    if (n == drop->when)
+        memset(drop->world->ram + drop->world->vcpu.paging.cr3, 0, PAGE);
+}
+
+/* Behind a hole up to the last address there is nothing more. */
+static void
+test_image_gone(void)
+{
+    g_autoptr(VmiWorld) world = vmi_world_new(RAM);
+    g_autoptr(MoseMemory) memory = vmi_world_memory(world);
+    g_autoptr(MoseSpace) space = mose_space_new(memory, &world->vcpu.paging);
+    Drop drop = { .world = world };
+    g_autofree guint8 *whole = NULL, *half = NULL;
+    gsize size;
+
+    vmi_world_map(world, MOSE_LINUX_IMAGE, 0, IMAGE_PAGES * PAGE);
+    memset(world->ram, 0xaa, IMAGE_PAGES * PAGE);
+    world->reads = 0;
+    whole = mose_linux_image_copy(space, MOSE_LINUX_IMAGE, &size);
+    g_assert_cmpuint(size, ==, IMAGE_PAGES * PAGE);
+    g_assert_cmpuint(whole[size - 1], ==, 0xaa);
+
+    drop.when = world->reads - IMAGE_PAGES * READS_A_PAGE / 2;
+    world->reads = 0;
+    world->before_read = drop_tables;
+    world->data = &drop;
+    half = mose_linux_image_copy(space, MOSE_LINUX_IMAGE, &size);
+    g_assert_cmpuint(size, ==, IMAGE_PAGES * PAGE);
+    g_assert_cmpuint(half[0], ==, 0xaa);
+    g_assert_cmpuint(half[size - 1], ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -402,5 +448,6 @@ main(int argc, char **argv)
     g_test_add_func("/vmi/changing", test_changing);
     g_test_add_func("/vmi/hostile", test_hostile);
     g_test_add_func("/vmi/nulls", test_nulls);
+    g_test_add_func("/vmi/image-gone", test_image_gone);
     return g_test_run();
 }

@@ -159,10 +159,12 @@ mose_linux_image_copy(MoseSpace *space, guint64 text, gsize *ret_size)
     guint8 *image = g_malloc0(end - text + 1);
     MosePageWalk walk;
 
-    for (guint64 at = text; at < end; at += walk.left)
-        if (mose_space_page(space, at, &walk))
-            mose_memory_peek(mose_space_memory(space), walk.physical,
-                             image + (at - text), MIN(walk.left, end - at));
+    /* Offsets, not addresses: tables that have gone meanwhile have holes up to the end
+     * of them all, behind which addresses begin anew. */
+    for (guint64 at = 0; at < end - text; at += walk.left)
+        if (mose_space_page(space, text + at, &walk))
+            mose_memory_peek(mose_space_memory(space), walk.physical, image + at,
+                             MIN(walk.left, end - text - at));
     *ret_size = end - text;
     return image;
 }

@@ -11,6 +11,8 @@
 
 #define MAX_BANNER 512
 #define MAX_CPUS 8192
+/* The tasks whose tables it was found by may end, one after the other. */
+#define MAX_TRIES 8
 
 void
 mose_linux_free(MoseLinux *kernel)
@@ -169,43 +171,104 @@ read_n_cpus(MoseLinux *kernel)
     kernel->n_cpus = CLAMP(n, 1, MAX_CPUS);
 }
 
+static gboolean
+open_kernel(MoseLinux *kernel, GError **error)
+{
+    if (!open_symbols(kernel, error))
+        return FALSE;
+    use_own_tables(kernel);
+    if (!read_banner(kernel, error))
+        return FALSE;
+    read_types(kernel);
+    read_n_cpus(kernel);
+    return TRUE;
+}
+
+/* What was read by the tables of a task that has ended since may be anything. */
+static gboolean
+are_gone(MoseMemory *memory, const MoseLinuxPlace *place, guint64 physical)
+{
+    g_autoptr(MoseSpace) space = NULL;
+    guint64 now;
+
+    if (!mose_memory_is_alive(memory))
+        return FALSE;
+    mose_memory_forget(memory);
+    space = mose_space_new(memory, &place->paging);
+    return !mose_space_translate(space, place->text, &now, NULL) || now != physical;
+}
+
 static MoseLinux *
 open_at(MoseMemory *memory, const MoseLinuxPlace *place, GError **error)
 {
     g_autoptr(MoseLinux) kernel = g_new0(MoseLinux, 1);
+    g_autoptr(GError) cause = NULL;
+    guint64 physical = 0;
+    gboolean good;
 
     kernel->memory = memory;
     kernel->text = place->text;
     kernel->space = mose_space_new(memory, &place->paging);
-    if (!open_symbols(kernel, error))
+    good = mose_space_translate(kernel->space, place->text, &physical, &cause) &&
+           open_kernel(kernel, &cause);
+    if (are_gone(memory, place, physical)) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN,
+                    "the page tables by which it was read have gone meanwhile");
         return NULL;
-    use_own_tables(kernel);
-    if (!read_banner(kernel, error))
-        return NULL;
-    read_types(kernel);
-    read_n_cpus(kernel);
-    return g_steal_pointer(&kernel);
+    }
+    if (good)
+        return g_steal_pointer(&kernel);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return NULL;
+}
+
+/* *@ret_error: AGAIN if there is hope for one of them; else what the first one has
+ * against it; NULL: there is none. */
+static MoseLinux *
+open_any(MoseMemory *memory, const GArray *places, GError **ret_error)
+{
+    for (guint i = 0; i < places->len; i++) {
+        g_autoptr(GError) cause = NULL;
+        MoseLinux *kernel =
+            open_at(memory, &g_array_index(places, MoseLinuxPlace, i), &cause);
+
+        if (kernel) {
+            g_clear_error(ret_error);
+            return kernel;
+        }
+        if (i == 0 || g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN)) {
+            g_clear_error(ret_error);
+            g_propagate_error(ret_error, g_steal_pointer(&cause));
+        }
+    }
+    return NULL;
 }
 
 MoseLinux *
 mose_linux_find(MoseMemory *memory, GError **error)
 {
-    g_autoptr(GArray) places = mose_linux_places(memory, error);
-    g_autoptr(GError) first = NULL;
+    g_autoptr(GError) cause = NULL;
 
-    for (guint i = 0; places && i < places->len; i++) {
-        MoseLinux *kernel = open_at(memory, &g_array_index(places, MoseLinuxPlace, i),
-                                    first ? NULL : &first);
+    for (int i = 0; i < MAX_TRIES; i++) {
+        g_autoptr(GArray) places = mose_linux_places(memory, error);
+        MoseLinux *kernel;
 
+        if (!places)
+            return NULL;
+        g_clear_error(&cause);
+        kernel = open_any(memory, places, &cause);
         if (kernel)
             return kernel;
+        /* Without any place, too: a task may end at that very moment. */
+        if (!mose_memory_is_alive(memory) ||
+            (cause && !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN)))
+            break;
+        mose_memory_forget(memory);
     }
-    if (places)
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
-                    "%s: no Linux kernel was found in it (%s)",
-                    mose_memory_name(memory),
-                    first ? first->message
-                          : "no vCPU has an interrupt table that leads to one");
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND,
+                "%s: no Linux kernel was found in it (%s)", mose_memory_name(memory),
+                cause ? cause->message
+                      : "no vCPU has an interrupt table that leads to one");
     return NULL;
 }
 
