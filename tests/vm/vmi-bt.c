@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stacks of guests with several kernels, against what those tell themselves: each
- * blocked task's of /proc, one through a module, through exceptions, and, of a kernel
- * that has panicked in an NMI, the one it wrote into its log.
+ * blocked task's of /proc, one through a module, through exceptions and through what
+ * traces functions; and of programs.
  */
 #include <string.h>
 
-#include "guest/guest.h"
-#include "qemu/command.h"
-#include "lib/kernels.h"
 #include "util/json.h"
+#include "vm/vmi-bt.h"
 #include "vm/vmi.h"
 
 #define TRIES 5
 
-static JsonArray *
-traces_of(const VmGuest *vm, const char *word, JsonObject **ret_all)
+JsonArray *
+bt_traces_of(const VmGuest *vm, const char *word, JsonObject **ret_all)
 {
     *ret_all = vm_mose_json("bt", vm->name, word, NULL);
     return mose_json_array(*ret_all, "traces");
@@ -33,22 +31,21 @@ trace_by_pid(JsonArray *traces, gint64 pid)
     return NULL;
 }
 
-static const char *
-frame_name(JsonArray *frames, guint i)
+const char *
+bt_frame_name(JsonArray *frames, guint i)
 {
     return i < json_array_get_length(frames)
                ? mose_json_string(mose_json_element(frames, i), "name", "")
                : "";
 }
 
-/* The index of the first frame in @function; G_MAXUINT: there is none. */
-static guint
-find_frame(JsonArray *frames, const char *function)
+guint
+bt_find_frame(JsonArray *frames, const char *function)
 {
     gsize len = strlen(function);
 
     for (guint i = 0; i < json_array_get_length(frames); i++) {
-        const char *name = frame_name(frames, i);
+        const char *name = bt_frame_name(frames, i);
 
         if (strncmp(name, function, len) == 0 && name[len] == '+')
             return i;
@@ -71,10 +68,10 @@ is_same(JsonObject *trace, char **theirs)
         mose_json_string(trace, "incomplete", NULL))
         return FALSE;
     skipped = json_array_get_length(frames) - n;
-    if (skipped > 0 && !g_str_has_prefix(frame_name(frames, 0), "__schedule+"))
+    if (skipped > 0 && !g_str_has_prefix(bt_frame_name(frames, 0), "__schedule+"))
         return FALSE;
     for (guint i = 0; i < n; i++)
-        if (strcmp(frame_name(frames, i + skipped), theirs[i]) != 0)
+        if (strcmp(bt_frame_name(frames, i + skipped), theirs[i]) != 0)
             return FALSE;
     return TRUE;
 }
@@ -100,7 +97,7 @@ compare_stacks(const VmGuest *vm, GHashTable *different)
         NULL);
     g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
     g_autoptr(JsonObject) all = NULL;
-    JsonArray *traces = traces_of(vm, "--all", &all);
+    JsonArray *traces = bt_traces_of(vm, "--all", &all);
     guint n = 0;
 
     for (char **line = lines; *line; line++) {
@@ -157,7 +154,7 @@ frames_of_thread(const KernelsGuest *guest, const char *name, JsonObject **ret_a
     g_autofree char *line = kernels_line(guest->witness, "thread", "name", name);
     g_autofree char *tid = kernels_word(line, "tid");
 
-    *ret_trace = mose_json_element(traces_of(guest->vm, tid, ret_all), 0);
+    *ret_trace = mose_json_element(bt_traces_of(guest->vm, tid, ret_all), 0);
     g_assert_null(mose_json_string(*ret_trace, "incomplete", NULL));
     return mose_json_array(*ret_trace, "frames");
 }
@@ -171,13 +168,13 @@ test_kernel_fault(const KernelsGuest *guest)
     JsonObject *trace, *interrupted;
     JsonArray *frames = frames_of_thread(guest, "wit-fault", &all, &trace);
     g_autofree char *line = kernels_line(guest->witness, "thread", "name", "wit-fault");
-    guint fault = find_frame(frames, "asm_exc_page_fault");
+    guint fault = bt_find_frame(frames, "asm_exc_page_fault");
     JsonObject *registers;
 
-    g_assert_cmpuint(find_frame(frames, "handle_userfault"), <, fault);
+    g_assert_cmpuint(bt_find_frame(frames, "handle_userfault"), <, fault);
     g_assert_cmpuint(fault, <, json_array_get_length(frames) - 3);
-    g_assert_cmpuint(find_frame(frames, "vfs_read"), >, fault);
-    g_assert_cmpuint(find_frame(frames, "vfs_read"), !=, G_MAXUINT);
+    g_assert_cmpuint(bt_find_frame(frames, "vfs_read"), >, fault);
+    g_assert_cmpuint(bt_find_frame(frames, "vfs_read"), !=, G_MAXUINT);
     interrupted = mose_json_element(frames, fault + 1);
     registers = mose_json_child(interrupted, "registers");
     g_assert_nonnull(registers);
@@ -195,7 +192,7 @@ test_user_fault(const KernelsGuest *guest)
     JsonObject *trace;
     JsonArray *frames = frames_of_thread(guest, "wit-touch", &all, &trace);
 
-    g_assert_cmpuint(find_frame(frames, "asm_exc_page_fault"), ==,
+    g_assert_cmpuint(bt_find_frame(frames, "asm_exc_page_fault"), ==,
                      json_array_get_length(frames) - 1);
     g_assert_cmpstr(
         mose_json_string(mose_json_child(trace, "user-registers"), "cs", ""), ==,
@@ -254,16 +251,16 @@ test_static(const KernelsGuest *guest)
                        threads[i].jumps ? 0 : kernels_number(line, "sleep"));
         g_assert_cmpuint(ran, !=, G_MAXUINT);
         g_assert_cmpuint(json_array_get_length(frames), ==, ran + 3);
-        g_assert_true(g_str_has_suffix(frame_name(frames, ran), " [witness]"));
+        g_assert_true(g_str_has_suffix(bt_frame_name(frames, ran), " [witness]"));
     }
 }
 
 static gboolean
 has_frame(JsonArray *frames, const char *function, const char *object)
 {
-    guint i = find_frame(frames, function);
+    guint i = bt_find_frame(frames, function);
 
-    return i != G_MAXUINT && g_str_has_suffix(frame_name(frames, i), object);
+    return i != G_MAXUINT && g_str_has_suffix(bt_frame_name(frames, i), object);
 }
 
 /* Apache and its libraries are not: each of its threads' stacks ends where the program
@@ -284,10 +281,10 @@ test_dynamic(const KernelsGuest *guest)
 
         if (**tid == '\0')
             continue;
-        trace = mose_json_element(traces_of(guest->vm, *tid, &all), 0);
+        trace = mose_json_element(bt_traces_of(guest->vm, *tid, &all), 0);
         frames = mose_json_array(trace, "user-frames");
         g_assert_cmpstr(mose_json_string(trace, "user-incomplete", NULL), ==, NULL);
-        last = frame_name(frames, json_array_get_length(frames) - 1);
+        last = bt_frame_name(frames, json_array_get_length(frames) - 1);
         g_test_message("%s: %u frames up to %s", *tid, json_array_get_length(frames),
                        last);
         if (has_frame(frames, "main", " [apache2]"))
@@ -334,12 +331,12 @@ test_module(const KernelsGuest *guest)
     g_strchomp(pid);
     command = g_strdup_printf("cat /proc/%s/stack", pid);
     theirs = vm_guest_output(guest->vm, command, NULL);
-    trace = mose_json_element(traces_of(guest->vm, pid, &all), 0);
+    trace = mose_json_element(bt_traces_of(guest->vm, pid, &all), 0);
     frames = mose_json_array(trace, "frames");
-    at = find_frame(frames, "virtio_read");
+    at = bt_find_frame(frames, "virtio_read");
     g_test_message("%s", theirs);
     g_assert_cmpuint(at, !=, G_MAXUINT);
-    g_assert_true(g_str_has_suffix(frame_name(frames, at), " [virtio_rng]"));
+    g_assert_true(g_str_has_suffix(bt_frame_name(frames, at), " [virtio_rng]"));
     {
         g_auto(GStrv) lines = g_strsplit(theirs, "\n", -1);
         g_auto(GStrv) stack = proc_stack(lines);
@@ -368,12 +365,13 @@ check_sleep(const KernelsGuest *guest)
     JsonObject *trace;
 
     g_strchomp(pid);
-    trace = mose_json_element(traces_of(guest->vm, pid, &all), 0);
+    trace = mose_json_element(bt_traces_of(guest->vm, pid, &all), 0);
     g_test_message("%s", said);
     g_assert_cmpuint(g_strv_length(stack), >, 3);
     g_assert_true(is_same(trace, stack));
-    g_assert_cmpuint(find_frame(mose_json_array(trace, "frames"), "hrtimer_nanosleep"),
-                     !=, G_MAXUINT);
+    g_assert_cmpuint(
+        bt_find_frame(mose_json_array(trace, "frames"), "hrtimer_nanosleep"), !=,
+        G_MAXUINT);
 }
 
 static void
@@ -398,176 +396,6 @@ test_traced(const KernelsGuest *guest)
     vm_shell(guest->vm, "echo nop >/sys/kernel/tracing/current_tracer; cd /\n"
                         "killall sleep\n"
                         "umount /sys/kernel/tracing");
-}
-
-/* --- through an NMI --- */
-
-/* What follows the time in a line of the log; "" for one without. */
-static const char *
-after_time(const char *line)
-{
-    const char *end = line[0] == '[' ? strstr(line, "] ") : NULL;
-
-    return end ? end + 2 : "";
-}
-
-/* The lines between "Call Trace:" and the end of the last stack that are frames. */
-static char **
-logged_frames(const VmGuest *vm, char **ret_rip)
-{
-    g_autofree char *log = NULL;
-    g_auto(GStrv) lines = NULL;
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    char **line;
-
-    g_assert_true(g_file_get_contents(vm->console, &log, NULL, NULL));
-    lines = g_strsplit_set(log, "\r\n", -1);
-    for (line = lines; *line && !strstr(*line, "Call Trace:"); line++)
-        ;
-    for (; *line && !strstr(*line, "Kernel Offset"); line++) {
-        const char *text = after_time(*line);
-
-        if (g_str_has_prefix(text, "RIP: 0010:")) {
-            g_strv_builder_add(builder, text + strlen("RIP: 0010:"));
-            *ret_rip = g_strdup(text + strlen("RIP: 0010:"));
-        } else if (g_str_has_prefix(text, " ") && strstr(text, "+0x") &&
-                   !strstr(text, " ? ")) {
-            g_strv_builder_add(builder, g_strchug((char *)text));
-        }
-    }
-    return g_strv_builder_end(builder);
-}
-
-/* A register in the log: "RAX: 0000000000000000 RBX: ..."; the first time. */
-static guint64
-logged_register(const VmGuest *vm, const char *rip, const char *key)
-{
-    g_autofree char *log = NULL;
-    const char *at;
-
-    g_assert_true(g_file_get_contents(vm->console, &log, NULL, NULL));
-    at = strstr(log, rip);
-    at = at ? strstr(at, key) : NULL;
-    g_assert_nonnull(at);
-    at += strlen(key);
-    /* "RSP: 0018:ffffffff82803e88" */
-    return g_ascii_strtoull(
-        strchr("0123456789abcdef", at[0]) && at[4] == ':' ? at + 5 : at, NULL, 16);
-}
-
-static void
-check_registers(const VmGuest *vm, const char *rip, JsonObject *registers)
-{
-    static const char *const names[][2] = {
-        { "RSP: ", "rsp" }, { "RAX: ", "rax" }, { "RBX: ", "rbx" }, { "RCX: ", "rcx" },
-        { "RDX: ", "rdx" }, { "RSI: ", "rsi" }, { "RDI: ", "rdi" }, { "RBP: ", "rbp" },
-        { "R08: ", "r8" },  { "R09: ", "r9" },  { "R10: ", "r10" }, { "R11: ", "r11" },
-        { "R12: ", "r12" }, { "R13: ", "r13" }, { "R14: ", "r14" }, { "R15: ", "r15" },
-    };
-
-    g_assert_nonnull(registers);
-    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
-        g_assert_cmphex(
-            g_ascii_strtoull(mose_json_string(registers, names[i][1], ""), NULL, 16),
-            ==, logged_register(vm, rip, names[i][0]));
-}
-
-/* What the panicking CPU wrote, from where both are the same on. */
-static void
-check_panicked(const VmGuest *vm, JsonArray *frames)
-{
-    g_autofree char *rip = NULL;
-    g_auto(GStrv) logged = logged_frames(vm, &rip);
-    guint ours = find_frame(frames, "exc_nmi"), theirs = 0, interrupted = 0;
-
-    while (logged[theirs] && !g_str_has_prefix(logged[theirs], "exc_nmi+"))
-        theirs++;
-    g_assert_nonnull(logged[theirs]);
-    g_assert_cmpuint(ours, !=, G_MAXUINT);
-    for (; logged[theirs]; theirs++, ours++) {
-        JsonObject *frame;
-
-        g_assert_cmpuint(ours, <, json_array_get_length(frames));
-        frame = mose_json_element(frames, ours);
-        g_assert_cmpstr(mose_json_string(frame, "name", ""), ==, logged[theirs]);
-        g_assert_cmpstr(mose_json_string(frame, "stack", ""), ==,
-                        interrupted ? "task" : "NMI");
-        if (rip && g_strcmp0(logged[theirs + 1], rip) == 0) {
-            interrupted = ours + 1;
-            continue;
-        }
-        if (interrupted == ours)
-            check_registers(vm, rip, mose_json_child(frame, "registers"));
-    }
-    g_assert_cmpuint(ours, ==, json_array_get_length(frames));
-    /* It may have come in user code. */
-    g_assert_true((interrupted > 0) == (rip != NULL));
-}
-
-/* The others were stopped in an interrupt, whose stack leads back to the idle loop, or
- * to where a thread begins, or into user code. */
-static void
-check_stopped(JsonObject *trace)
-{
-    JsonArray *frames = mose_json_array(trace, "frames");
-    guint last = json_array_get_length(frames) - 1;
-    gboolean idle = mose_json_int(trace, "pid", -1) == 0;
-    guint entry = find_frame(frames, "asm_sysvec_reboot");
-
-    g_assert_cmpuint(entry, !=, G_MAXUINT);
-    g_assert_cmpstr(mose_json_string(mose_json_element(frames, 0), "stack", ""), ==,
-                    "IRQ");
-    g_assert_cmpstr(mose_json_string(mose_json_element(frames, entry), "stack", ""), ==,
-                    "task");
-    if (mose_json_child(trace, "user-registers"))
-        return;
-    g_assert_nonnull(
-        mose_json_child(mose_json_element(frames, entry + 1), "registers"));
-    g_assert_nonnull(
-        strstr(frame_name(frames, last), idle ? "startup_64" : "ret_from_fork"));
-    if (idle)
-        g_assert_cmpuint(find_frame(frames, "do_idle"), >, entry);
-}
-
-/* Of a guest of its own, for it does not get over it. */
-static void
-test_nmi(const KernelsGuest *guest)
-{
-    g_autofree char *name = g_strconcat("nmi-", guest->vm->name, NULL);
-    g_autoptr(VmGuest) vm = kernels_guest(name, guest->kernel, guest->n_vcpus, NULL);
-    g_autoptr(MoseGuest) opened = NULL;
-    g_autoptr(MoseQmp) qmp = NULL;
-    g_autoptr(GError) error = NULL;
-    g_autoptr(JsonObject) all = NULL;
-    JsonArray *traces;
-    guint panicked = 0;
-
-    if (!vm)
-        return;
-    vm_shell(vm, "echo 1 >/proc/sys/kernel/unknown_nmi_panic");
-    opened = mose_guest_open(vm->name, MOSE_GUEST_LOOK, &error);
-    g_assert_no_error(error);
-    qmp = mose_guest_connect(opened, MOSE_MONITOR_QUERY, &error);
-    g_assert_no_error(error);
-    mose_qmp_run(qmp, "inject-nmi", NULL, &error);
-    g_assert_no_error(error);
-    g_clear_pointer(&qmp, mose_qmp_free);
-    vm_wait_console(vm, "end Kernel panic", 60);
-    traces = traces_of(vm, NULL, &all);
-    g_assert_cmpuint(json_array_get_length(traces), ==, guest->n_vcpus);
-    for (guint i = 0; i < guest->n_vcpus; i++) {
-        JsonArray *frames = mose_json_array(mose_json_element(traces, i), "frames");
-
-        g_assert_null(
-            mose_json_string(mose_json_element(traces, i), "incomplete", NULL));
-        if (find_frame(frames, "exc_nmi") != G_MAXUINT) {
-            panicked++;
-            check_panicked(vm, frames);
-        } else {
-            check_stopped(mose_json_element(traces, i));
-        }
-    }
-    g_assert_cmpuint(panicked, ==, 1);
 }
 
 /* --- words --- */

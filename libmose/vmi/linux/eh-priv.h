@@ -24,6 +24,28 @@ gboolean mose_eh_evaluate(MoseEhRead read, gpointer data, MoseEhBytes expression
 
 gboolean mose_eh_fail(const MoseEhBytes *bytes, const char *what, GError **error);
 
+gboolean mose_eh_not_there(guint64 at, const char *what, GError **error);
+
+/* --- what entries are made of --- */
+
+/* A value, and a pointer, as @encoding says (DW_EH_PE_*); FALSE for one that is not
+ * known. @data: what is counted from in .eh_frame_hdr. */
+gboolean mose_eh_take_value(MoseEhBytes *bytes, guint8 encoding, guint64 *ret);
+gboolean mose_eh_take_pointer(MoseEhBytes *bytes, guint8 encoding, guint64 data,
+                              guint64 *ret);
+
+/* What a CIE has for all functions that refer to it. */
+typedef struct {
+    guint64 code_align;
+    gint64 data_align;
+    guint8 encoding; /* of FDEs' pointers */
+    gboolean has_data, is_signal;
+    MoseEhBytes instructions;
+} MoseEhCommon;
+
+/* @bytes: it, without its length. */
+gboolean mose_eh_read_common(MoseEhBytes bytes, MoseEhCommon *ret, GError **error);
+
 /* --- what a table tells of a frame --- */
 
 typedef enum {
