@@ -354,9 +354,10 @@ check_sleep(const KernelsGuest *guest)
 {
     g_autofree char *said = vm_guest_output(
         guest->vm,
-        "sleep 10000 &\n"
-        "i=0; until grep -q nanosleep /proc//stack || [  = 50 ]; do\n"
-        "usleep 100000; i=0(i+1)); done; echo  >/run/traced; cat /proc//stack",
+        "sleep 10000 >/dev/null 2>&1 </dev/null &\n"
+        "i=0; until grep -q nanosleep /proc/$!/stack || [ $i = 50 ]; do\n"
+        "usleep 100000; i=$((i+1)); done; echo $! >/run/traced\n"
+        "cat /proc/$!/stack",
         NULL);
     g_autofree char *pid = vm_shell_output(guest->vm, "cat /run/traced");
     g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
