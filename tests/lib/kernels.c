@@ -2,6 +2,7 @@
 /* Guests with several kernels, and the witness in them. See kernels.h. */
 #include "lib/kernels.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define READY_SECONDS 120
@@ -162,14 +163,23 @@ is_wanted(const char *kernel)
     return !only || strcmp(only, kernel) == 0;
 }
 
+static gboolean
+is_wanted_with(const char *kernel, guint n_vcpus)
+{
+    const char *only = g_getenv("MOSE_TEST_VCPUS");
+
+    return is_wanted(kernel) && (!only || (guint)atoi(only) == n_vcpus);
+}
+
 void
 kernels_add(const char *path, KernelsTest test)
 {
     if (!shared)
         shared = g_ptr_array_new_with_free_func((GDestroyNotify)free_shared);
     for (const char *const *kernel = kernels_all; *kernel; kernel++)
-        for (guint i = 0; is_wanted(*kernel) && i < G_N_ELEMENTS(vcpus_all); i++)
-            add_case(path, test, *kernel, vcpus_all[i]);
+        for (guint i = 0; i < G_N_ELEMENTS(vcpus_all); i++)
+            if (is_wanted_with(*kernel, vcpus_all[i]))
+                add_case(path, test, *kernel, vcpus_all[i]);
 }
 
 void

@@ -4,8 +4,8 @@
  * be true of any Linux: booted from the bzImage, with KASLR, under TCG; and the witness
  * in it (guest/linux/witness), which makes a known world and tells what it is.
  *
- * Environment: that of vm.h; MOSE_TEST_KERNEL, one of kernels_all: kernels_add() adds
- * tests of that kernel alone.
+ * Environment: that of vm.h; MOSE_TEST_KERNEL, one of kernels_all, and MOSE_TEST_VCPUS:
+ * kernels_add() adds tests of that kernel, and with that many vCPUs, alone.
  */
 #pragma once
 

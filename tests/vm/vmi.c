@@ -13,6 +13,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     vm_setup();
+    /* First: what the witness has left in TIME-WAIT does not stay for long. */
+    vmi_net_add();
     vmi_maps_add();
     vmi_ps_add();
     vmi_user_add();
@@ -20,7 +22,6 @@ main(int argc, char **argv)
     vmi_modules_add();
     vmi_bt_add();
     vmi_cpus_add();
-    vmi_net_add();
     vmi_dmesg_add();
     return kernels_run_tests();
 }
