@@ -16,9 +16,9 @@ typedef struct {
 void mose_cpu_trace_free(MoseCpuTrace *trace);
 
 /*
- * Of all CPUs, of MoseCpuTrace, while the guest stands still: some tenths of a
- * millisecond for each. @with_user: as unwind.h has it. mose_linux_modules() has been
- * called (mose_orc_new() does). Free with g_ptr_array_unref().
+ * Of all CPUs, of MoseCpuTrace, while the guest stands still: some milliseconds.
+ * @with_user: as unwind.h has it. mose_linux_modules() has been called (mose_orc_new()
+ * does). Free with g_ptr_array_unref().
  */
 GPtrArray *mose_trace_cpus(MoseOrc *orc, gboolean with_user, GError **error);
 
