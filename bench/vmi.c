@@ -88,7 +88,7 @@ measure_stop(const VmGuest *guest)
     for (int i = 0; i < TIMES; i++) {
         g_autoptr(JsonObject) report = vm_mose_json("cpus", guest->name, NULL);
 
-        bench_add(values, (double)mose_json_int(report, "stop-us", 0) / US_PER_MS);
+        bench_add(values, (double)mose_json_int(report, "stopped-us", -1) / US_PER_MS);
     }
     bench_result(
         &(BenchResult){ "vmi/stop",
