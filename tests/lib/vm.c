@@ -15,6 +15,8 @@
 
 /* Memory, as the directory that $XDG_RUNTIME_DIR names: on a disk that is busy a file
  * may take seconds to be replaced (ext4 writes back the new one first). */
+/* Of what a command prints. */
+#define MAX_SHOWN (1 << 16)
 #define SHARED_MEMORY "/dev/shm"
 #define STOP_TRIES 100
 #define STOP_WAIT_US 200000
@@ -211,7 +213,7 @@ vm_mosev(char **ret_out, char **ret_err, const char *const *words)
                  &error);
     g_assert_no_error(error);
     line = g_strjoinv(" ", (char **)argv->pdata);
-    g_test_message("%s\n%s%s", line, out, err);
+    g_test_message("%s\n%.*s%s", line, MAX_SHOWN, out, err);
     if (ret_out)
         *ret_out = g_steal_pointer(&out);
     if (ret_err)
