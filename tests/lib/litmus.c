@@ -215,6 +215,19 @@ litmus_arm(Litmus *litmus)
     return litmus->exclusive;
 }
 
+/* Whether its kernel has said hello twice: what broke it has reset it. */
+static gboolean
+has_begun_anew(const Litmus *litmus)
+{
+    g_autofree char *console = NULL;
+    const char *first;
+
+    if (!g_file_get_contents(litmus->vm->console, &console, NULL, NULL))
+        return FALSE;
+    first = strstr(console, "LITMUS vcpus=");
+    return first && strstr(first + 1, "LITMUS vcpus=");
+}
+
 GHashTable *
 litmus_try_check(Litmus *litmus, guint seconds)
 {
@@ -227,6 +240,8 @@ litmus_try_check(Litmus *litmus, guint seconds)
         return NULL;
     if (line[0] == 'F')
         g_hash_table_insert(verdicts, g_strdup("FAULT"), g_steal_pointer(&line));
+    else if (has_begun_anew(litmus))
+        g_hash_table_insert(verdicts, g_strdup("FAULT"), g_strdup("FAULT: reset"));
     return g_steal_pointer(&verdicts);
 }
 

@@ -55,7 +55,8 @@ const char *litmus_arm(Litmus *litmus);
 GHashTable *litmus_check(Litmus *litmus);
 
 /* The same, or NULL if it has not ended the round within @seconds: what a guest does
- * that a switch has broken. A FAULT is a verdict here: "FAULT", with the line of it. */
+ * that a switch has broken. A FAULT is a verdict here: "FAULT", with the line of it; so
+ * is a guest that has begun anew. */
 GHashTable *litmus_try_check(Litmus *litmus, guint seconds);
 
 /* The verdict on @name begins with @verdict; none in @verdicts is FAIL or FAULT. */

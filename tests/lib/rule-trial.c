@@ -95,6 +95,8 @@ is_broken(GHashTable *verdicts, const char *property)
 {
     const char *verdict = verdicts ? g_hash_table_lookup(verdicts, property) : NULL;
 
+    if (verdicts && g_hash_table_contains(verdicts, "FAULT"))
+        return TRUE;
     /* It must have been armed at all. */
     g_assert_false(verdict && g_str_has_prefix(verdict, "SKIP"));
     return !verdict || strcmp(verdict, "PASS") != 0;
