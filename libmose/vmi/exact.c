@@ -33,19 +33,33 @@ ask(MoseQmp *qmp, const Still *still, GError **error)
     return text;
 }
 
+/* What QEMU says of when it stopped and let run: the answers come later, that to `stop`
+ * when the disks have been written to (system/cpus.c:do_vm_stop). */
+static void
+measure_stop(MoseQmp *qmp)
+{
+    MoseQmpEvent event;
+    gint64 stopped;
+
+    if (!mose_qmp_take_event(qmp, "STOP", &event))
+        return;
+    stopped = event.time_us;
+    if (mose_qmp_take_event(qmp, "RESUME", &event))
+        stop_us = event.time_us - stopped;
+}
+
 /* Stop, ask, let run. */
 static char *
 ask_stopped(MoseQmp *qmp, const Still *still, GError **error)
 {
     g_autofree char *text = NULL;
-    gint64 begin = g_get_monotonic_time();
 
     if (!mose_qmp_run(qmp, "stop", NULL, error))
         return NULL;
     text = ask(qmp, still, error);
     if (!mose_qmp_run(qmp, "cont", NULL, text ? error : NULL))
         return NULL;
-    stop_us = g_get_monotonic_time() - begin;
+    measure_stop(qmp);
     return g_steal_pointer(&text);
 }
 
