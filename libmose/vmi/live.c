@@ -19,7 +19,7 @@
 
 typedef struct {
     MoseGuest *guest; /* the caller's */
-    MoseQmp *qmp;
+    MoseQmp *qmp;     /* NULL while there is nothing to ask */
     MoseRam *ram;     /* or NULL, and then */
     MoseSaved *saved; /* this one */
 } Live;
@@ -44,6 +44,15 @@ live_read(gpointer data, guint64 address, void *to, gsize len)
                      : mose_saved_read(live->saved, address, to, len);
 }
 
+static MoseQmp *
+monitor(Live *live, GError **error)
+{
+    if (!live->qmp)
+        live->qmp = mose_guest_connect(live->guest, MOSE_MONITOR_QUERY, error);
+    return live->qmp;
+}
+
+/* A monitor has one client: who looks for long must not keep it from the others. */
 static void
 live_forget(gpointer data)
 {
@@ -51,6 +60,8 @@ live_forget(gpointer data)
 
     if (live->saved)
         mose_saved_forget(live->saved);
+    else
+        g_clear_pointer(&live->qmp, mose_qmp_free);
 }
 
 /* Of a vCPU that KVM runs the registers are of one moment, of one that TCG runs some
@@ -62,6 +73,8 @@ live_vcpus(gpointer data, gboolean exact, GError **error)
     Live *live = data;
     g_autofree char *text = NULL;
 
+    if (!monitor(live, error))
+        return NULL;
     text = exact ? mose_exact_registers(live->guest, live->qmp, error)
                  : mose_qmp_hmp(live->qmp, "info registers -a", error);
     return text ? mose_vcpus_parse(text, error) : NULL;
@@ -91,6 +104,8 @@ live_still(gpointer data, MoseStillFunc func, gpointer told, GError **error)
     g_autofree char *text = NULL;
 
     live_forget(live);
+    if (!monitor(live, error))
+        return FALSE;
     text = mose_exact_still(live->guest, live->qmp, tell_still, &still, error);
     live_forget(live);
     if (text && !still.error)
@@ -180,8 +195,7 @@ mose_memory_of_guest(MoseGuest *guest, GError **error)
         return NULL;
     live = g_new0(Live, 1);
     live->guest = guest;
-    live->qmp = mose_guest_connect(guest, MOSE_MONITOR_QUERY, error);
-    if (!live->qmp || !open_memory(live, process, error)) {
+    if (!monitor(live, error) || !open_memory(live, process, error)) {
         live_free(live);
         return NULL;
     }

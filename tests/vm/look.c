@@ -5,6 +5,7 @@
  * where there is no Linux, or not yet. What is seen is what its own /proc says.
  */
 #include <gio/gio.h>
+#include <signal.h>
 #include <string.h>
 
 #include "guest/guest.h"
@@ -202,6 +203,36 @@ test_forks(void)
     mose("stop", guest->name);
 }
 
+/* Whoever looks for long leaves the guest's monitor to others. */
+static void
+test_followed(void)
+{
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(GSubprocess) follower = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *state = NULL;
+    GInputStream *said;
+    char byte;
+
+    if (vm_cannot_run())
+        return;
+    guest = boot("followed", NULL);
+    follower = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error,
+                                g_getenv("MOSE"), "dmesg", "-w", guest->name, NULL);
+    g_assert_no_error(error);
+    said = g_subprocess_get_stdout_pipe(follower);
+    g_assert_cmpint(g_input_stream_read(said, &byte, 1, NULL, &error), ==, 1);
+    state = vm_state(guest);
+    g_assert_cmpstr(state, ==, "running");
+    assert_sees(guest);
+    mose("emulate", guest->name);
+    assert_sees(guest);
+    g_subprocess_send_signal(follower, SIGINT);
+    g_assert_true(g_subprocess_wait(follower, NULL, NULL));
+    g_assert_cmpint(g_subprocess_get_exit_status(follower), ==, 0);
+    mose("stop", guest->name);
+}
+
 /* --- memory that is QEMU's own --- */
 
 static void
@@ -322,6 +353,7 @@ main(int argc, char **argv)
     g_test_add_func("/look/sides", test_sides);
     g_test_add_func("/look/switching", test_switching);
     g_test_add_func("/look/forks", test_forks);
+    g_test_add_func("/look/followed", test_followed);
     g_test_add_func("/look/private", test_private);
     g_test_add_func("/look/untraceable", test_untraceable);
     g_test_add_func("/look/no-linux", test_no_linux);
