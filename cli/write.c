@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "cli/table.h"
 #include "cli/target.h"
 #include "util/error.h"
@@ -164,6 +165,9 @@ mose_cmd_write(int argc, char **argv)
     }
     if (!mose_target_check("write", &target_options))
         return MOSE_EXIT_USAGE;
+    /* It is done in milliseconds, in which the guest stands still: neither Ctrl-C nor
+     * Ctrl-Z comes in between. */
+    mose_cli_catch_interrupts();
     if (run(&writing, argv, &error)) {
         report(&writing);
         ret = MOSE_EXIT_DONE;

@@ -3,6 +3,7 @@
  * middle of a stop is that of a debug session without breakpoints (switch/debug.h). */
 #include "vmi/exact.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "switch/debug-stub.h"
@@ -63,6 +64,24 @@ ask_stopped(MoseQmp *qmp, const Still *still, GError **error)
     return g_steal_pointer(&text);
 }
 
+/* Guardians see to a guest whose command has died, not to one whose command has been
+ * stopped by its terminal (Ctrl-Z): that has to wait for a moment. */
+static char *
+ask_unstopped(MoseQmp *qmp, const Still *still, GError **error)
+{
+    static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+    sigset_t block, before;
+    char *text;
+
+    sigemptyset(&block);
+    for (gsize i = 0; i < G_N_ELEMENTS(stops); i++)
+        sigaddset(&block, stops[i]);
+    sigprocmask(SIG_BLOCK, &block, &before);
+    text = ask_stopped(qmp, still, error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return text;
+}
+
 /* The record is there from before the stop until the guest runs again. */
 static char *
 ask_recorded(MoseGuest *guest, MoseQmp *qmp, const Still *still, GError **error)
@@ -73,7 +92,7 @@ ask_recorded(MoseGuest *guest, MoseQmp *qmp, const Still *still, GError **error)
 
     if (!mose_debug_record_write(record, guest, error))
         return NULL;
-    text = ask_stopped(qmp, still, error);
+    text = ask_unstopped(qmp, still, error);
     if (text ? mose_debug_record_remove(guest, &undone)
              : mose_debug_undo(guest, record, NULL, NULL, &undone))
         return text;

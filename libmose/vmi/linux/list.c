@@ -6,8 +6,8 @@
 #define MAX_TRIES 20
 #define WAIT_US 25000
 
-/* Linux include/linux/types.h: two words each. */
-enum { NEXT = 0, PREV = 8 };
+/* A node is two words: the first leads on, the second back (Linux
+ * include/linux/types.h). */
 
 static gboolean
 has_changed(guint64 at, GError **error)
@@ -29,7 +29,7 @@ is_too_long(guint64 head, guint max, GError **error)
     return FALSE;
 }
 
-/* The link at @at, whose word at @back must lead to @from. What cannot be read was
+/* The link at @at, whose second word must lead to @from. What cannot be read was
  * perhaps freed meanwhile. */
 static gboolean
 follow(MoseLinux *kernel, guint64 at, guint64 from, guint64 *ret, GError **error)
@@ -43,68 +43,58 @@ follow(MoseLinux *kernel, guint64 at, guint64 from, guint64 *ret, GError **error
     return TRUE;
 }
 
+/* A list ends at its head; an hlist at 0, and an hlist_nulls at a number with bit 0 set
+ * (include/linux/list_nulls.h). */
+static gboolean
+is_end(guint64 at, guint64 head, gboolean hlist)
+{
+    return hlist ? at == 0 || (at & 1) : at == head;
+}
+
+/* *@ret_end: what ended it, 0 if it was @func; *@ret_last: the last node, or the head.
+ */
+static gboolean
+walk(MoseLinux *kernel, guint64 head, gboolean hlist, guint64 offset, guint max,
+     MoseListFunc func, gpointer data, guint64 *ret_last, guint64 *ret_end,
+     GError **error)
+{
+    guint64 at;
+
+    *ret_last = head;
+    *ret_end = 0;
+    if (!mose_space_read_number(kernel->space, head, 8, &at, error))
+        return FALSE;
+    for (guint i = 0; !is_end(at, head, hlist); i++) {
+        guint64 next;
+        g_autoptr(GError) cause = NULL;
+
+        if (i == max)
+            return is_too_long(head, max, error);
+        if (!follow(kernel, at, *ret_last, &next, error))
+            return FALSE;
+        if (!func(kernel, at - offset, data, &cause)) {
+            if (!cause)
+                return TRUE;
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        *ret_last = at;
+        at = next;
+    }
+    *ret_end = at;
+    return TRUE;
+}
+
 gboolean
 mose_list_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
                MoseListFunc func, gpointer data, GError **error)
 {
-    guint64 before = head, at;
+    guint64 last, end, first;
 
-    if (!mose_space_read_number(kernel->space, head + NEXT, 8, &at, error))
+    if (!walk(kernel, head, FALSE, offset, max, func, data, &last, &end, error))
         return FALSE;
-    for (guint i = 0; at != head; i++) {
-        guint64 next;
-        g_autoptr(GError) cause = NULL;
-
-        if (i == max)
-            return is_too_long(head, max, error);
-        if (!follow(kernel, at, before, &next, error))
-            return FALSE;
-        if (!func(kernel, at - offset, data, &cause)) {
-            if (!cause)
-                return TRUE;
-            g_propagate_error(error, g_steal_pointer(&cause));
-            return FALSE;
-        }
-        before = at;
-        at = next;
-    }
     /* It is the same list still. */
-    return follow(kernel, head, before, &at, error);
-}
-
-/* *@ret_end: what ended it; *@ret_last: the last node, or the head. */
-static gboolean
-walk_hlist(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
-           MoseListFunc func, gpointer data, guint64 *ret_last, guint64 *ret_end,
-           GError **error)
-{
-    guint64 before = head, at;
-
-    *ret_end = 0;
-
-    if (!mose_space_read_number(kernel->space, head, 8, &at, error))
-        return FALSE;
-    /* Bit 0 ends an hlist_nulls (include/linux/list_nulls.h). */
-    for (guint i = 0; at != 0 && !(at & 1); i++) {
-        guint64 next;
-        g_autoptr(GError) cause = NULL;
-
-        if (i == max)
-            return is_too_long(head, max, error);
-        if (!follow(kernel, at, before, &next, error))
-            return FALSE;
-        if (!func(kernel, at - offset, data, &cause)) {
-            if (!cause)
-                return TRUE;
-            g_propagate_error(error, g_steal_pointer(&cause));
-            return FALSE;
-        }
-        before = at;
-        at = next;
-    }
-    *ret_last = before;
-    *ret_end = at;
-    return TRUE;
+    return end == 0 || follow(kernel, head, last, &first, error);
 }
 
 gboolean
@@ -113,7 +103,7 @@ mose_hlist_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint max,
 {
     guint64 last, end;
 
-    return walk_hlist(kernel, head, offset, max, func, data, &last, &end, error);
+    return walk(kernel, head, TRUE, offset, max, func, data, &last, &end, error);
 }
 
 /* An entry that was moved to another list meanwhile leads to that one's end
@@ -124,7 +114,7 @@ mose_hlist_nulls_walk(MoseLinux *kernel, guint64 head, guint64 offset, guint64 n
 {
     guint64 last, end, then;
 
-    if (!walk_hlist(kernel, head, offset, max, func, data, &last, &end, error))
+    if (!walk(kernel, head, TRUE, offset, max, func, data, &last, &end, error))
         return FALSE;
     if (end == 0)
         return TRUE;
