@@ -2,6 +2,7 @@
 /* The table of commands, and the way into one of them. */
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,14 +91,9 @@ open_standard_fds(void)
         close(fd);
 }
 
-int
-main(int argc, char **argv)
+static int
+run(int argc, char **argv)
 {
-    open_standard_fds();
-    setlocale(LC_ALL, "");
-    /* A QEMU or a reader of our output that goes away is an error, not a death. */
-    signal(SIGPIPE, SIG_IGN);
-
     if (argc < 2) {
         print_usage(stderr);
         return MOSE_EXIT_USAGE;
@@ -116,4 +112,37 @@ main(int argc, char **argv)
         return MOSE_EXIT_DONE;
     }
     return run_command(argc - 1, argv + 1);
+}
+
+/* A reader that has gone (`| head`) wanted no more. */
+static gboolean
+reader_is_gone(void)
+{
+    struct pollfd out = { STDOUT_FILENO, 0, 0 };
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/* What was done is done; but who is not told of it must not take silence for an answer.
+ */
+static int
+finish(int status)
+{
+    gboolean lost = fflush(stdout) != 0 || ferror(stdout);
+
+    if (!lost || status != MOSE_EXIT_DONE || reader_is_gone())
+        return status;
+    fprintf(stderr,
+            "mose: cannot write to standard output: what was to be said is lost\n");
+    return MOSE_EXIT_FAILED;
+}
+
+int
+main(int argc, char **argv)
+{
+    open_standard_fds();
+    setlocale(LC_ALL, "");
+    /* A QEMU or a reader of our output that goes away is an error, not a death. */
+    signal(SIGPIPE, SIG_IGN);
+    return finish(run(argc, argv));
 }
