@@ -233,6 +233,82 @@ test_followed(void)
     mose("stop", guest->name);
 }
 
+/* --- a core file --- */
+
+static char *
+shown(const char *command, const char *of)
+{
+    g_auto(GStrv) words = g_strsplit(command, " ", -1);
+    g_autofree char *err = NULL;
+    char *out;
+
+    for (char **word = words; *word; word++)
+        if (strcmp(*word, "@") == 0) {
+            g_free(*word);
+            *word = g_strdup(of);
+        }
+    if (vm_mosev(&out, &err, (const char *const *)words) != 0)
+        g_error("mose %s of %s: %s", command, of, err);
+    g_assert_cmpuint(strlen(out), >, 0);
+    return out;
+}
+
+/* Each command says the same of a guest that stands still and of its dump. */
+static void
+compare_core(const char *name, const char *core)
+{
+    static const char *const commands[] = {
+        "ps @ --full --threads",
+        "cpus @",
+        "bt @ --all",
+        "modules @",
+        "dmesg @",
+        "irq @",
+        "net @",
+        "mounts @",
+        "files @",
+        "maps @ 1 --pages",
+        "objects @ 1",
+        "cat @ /etc/passwd",
+        "sym @ --all",
+        "type @ task_struct@init_task.comm",
+        "type @ list(task_struct@init_task.tasks,task_struct,tasks).pid",
+        "read @ schedule 64 --disassemble",
+        "read @ linux_banner 64",
+        "read @ 0x1000 64 --physical",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_autofree char *of_guest = shown(commands[i], name);
+        g_autofree char *of_core = shown(commands[i], core);
+
+        if (strcmp(of_guest, of_core) != 0)
+            g_error("mose %s: of the guest\n%s\nof its core\n%s", commands[i], of_guest,
+                    of_core);
+    }
+}
+
+static void
+test_core(void)
+{
+    static const char *const formats[] = { "elf", "kdump-zlib" };
+    g_autoptr(VmGuest) guest = NULL;
+
+    if (vm_cannot_run())
+        return;
+    guest = boot("dumped", NULL);
+    tell_qemu(guest, "stop");
+    for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_autofree char *core = vm_path(formats[i]);
+
+        g_assert_cmpint(vm_mose(NULL, NULL, "dump", guest->name, core, "--format",
+                                formats[i], NULL),
+                        ==, 0);
+        compare_core(guest->name, core);
+    }
+    mose("stop", guest->name);
+}
+
 /* --- memory that is QEMU's own --- */
 
 static void
@@ -354,6 +430,7 @@ main(int argc, char **argv)
     g_test_add_func("/look/switching", test_switching);
     g_test_add_func("/look/forks", test_forks);
     g_test_add_func("/look/followed", test_followed);
+    g_test_add_func("/look/core", test_core);
     g_test_add_func("/look/private", test_private);
     g_test_add_func("/look/untraceable", test_untraceable);
     g_test_add_func("/look/no-linux", test_no_linux);
