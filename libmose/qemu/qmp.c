@@ -339,27 +339,67 @@ receive_answer(MoseQmp *qmp, const char *command, const char *id, GError **error
     }
 }
 
+/* A new command as QEMU reads it; what its answer is known by is put into @id. Takes
+ * @arguments over. */
+static char *
+format_command(MoseQmp *qmp, const char *command, JsonObject *arguments, char **id)
+{
+    g_autoptr(JsonObject) message = NULL;
+    g_autofree char *text = NULL;
+
+    *id = g_strdup_printf("%s-%u", qmp->token, ++qmp->commands);
+    message = mose_json_object("id", "s", *id, "execute", "s", command, NULL);
+    if (arguments)
+        json_object_set_object_member(message, "arguments", arguments);
+    text = mose_json_text(message, FALSE);
+    return g_strconcat(text, "\n", NULL);
+}
+
+/* Send it, unless the connection is of no use any more. */
+static gboolean
+send_commands(MoseQmp *qmp, const char *text, int fd, GError **error)
+{
+    if (qmp->dead)
+        return fail(qmp, MOSE_ERROR_CLOSED, "closed after an earlier failure", error);
+    return send_text(qmp, text, fd, error);
+}
+
 static JsonNode *
 execute_with_fd(MoseQmp *qmp, const char *command, JsonObject *arguments, int fd,
                 GError **error)
 {
-    g_autofree char *id = g_strdup_printf("%s-%u", qmp->token, ++qmp->commands);
-    g_autoptr(JsonObject) message =
-        mose_json_object("id", "s", id, "execute", "s", command, NULL);
-    g_autofree char *text = NULL;
-    g_autofree char *line = NULL;
+    g_autofree char *id = NULL;
+    g_autofree char *line = format_command(qmp, command, arguments, &id);
 
-    if (arguments)
-        json_object_set_object_member(message, "arguments", arguments);
-    if (qmp->dead) {
-        fail(qmp, MOSE_ERROR_CLOSED, "closed after an earlier failure", error);
-        return NULL;
-    }
-    text = mose_json_text(message, FALSE);
-    line = g_strconcat(text, "\n", NULL);
-    if (!send_text(qmp, line, fd, error))
+    if (!send_commands(qmp, line, fd, error))
         return NULL;
     return receive_answer(qmp, command, id, error);
+}
+
+gboolean
+mose_qmp_batch(MoseQmp *qmp, MoseQmpCommand *commands, gsize n, GError **error)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GString) text = g_string_new(NULL);
+    gboolean ok = TRUE;
+
+    for (gsize i = 0; i < n; i++) {
+        char *id;
+        g_autofree char *line =
+            format_command(qmp, commands[i].command, commands[i].arguments, &id);
+
+        commands[i].answer = NULL;
+        g_string_append(text, line);
+        g_ptr_array_add(ids, id);
+    }
+    if (!send_commands(qmp, text->str, -1, error))
+        return FALSE;
+    for (gsize i = 0; i < n && !qmp->dead; i++) {
+        commands[i].answer = receive_answer(qmp, commands[i].command, ids->pdata[i],
+                                            ok ? error : NULL);
+        ok = ok && commands[i].answer;
+    }
+    return ok;
 }
 
 JsonNode *
@@ -392,20 +432,32 @@ mose_qmp_query(MoseQmp *qmp, const char *command, JsonObject *arguments, GError 
     return json_object_ref(json_node_get_object(answer));
 }
 
+MoseQmpCommand
+mose_qmp_hmp_command(const char *line)
+{
+    return (MoseQmpCommand){
+        .command = "human-monitor-command",
+        .arguments = mose_json_object("command-line", "s", line, NULL),
+    };
+}
+
+char *
+mose_qmp_hmp_text(JsonNode *answer)
+{
+    const char *text = JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_string(answer) : NULL;
+    g_auto(GStrv) parts = g_strsplit(text ? text : "", "\r\n", -1);
+
+    return g_strjoinv("\n", parts);
+}
+
 char *
 mose_qmp_hmp(MoseQmp *qmp, const char *line, GError **error)
 {
+    MoseQmpCommand command = mose_qmp_hmp_command(line);
     g_autoptr(JsonNode) answer =
-        mose_qmp_execute(qmp, "human-monitor-command",
-                         mose_json_object("command-line", "s", line, NULL), error);
-    const char *text;
-    g_auto(GStrv) parts = NULL;
+        mose_qmp_execute(qmp, command.command, command.arguments, error);
 
-    if (!answer)
-        return NULL;
-    text = JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_string(answer) : NULL;
-    parts = g_strsplit(text ? text : "", "\r\n", -1);
-    return g_strjoinv("\n", parts);
+    return answer ? mose_qmp_hmp_text(answer) : NULL;
 }
 
 gboolean

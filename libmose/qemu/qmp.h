@@ -59,6 +59,26 @@ JsonObject *mose_qmp_query(MoseQmp *qmp, const char *command, JsonObject *argume
 /* human-monitor-command: the text it prints, newlines made plain. */
 char *mose_qmp_hmp(MoseQmp *qmp, const char *line, GError **error);
 
+/* One command of several. */
+typedef struct {
+    const char *command;
+    JsonObject *arguments; /* taken over by mose_qmp_batch(); may be NULL */
+    JsonNode *answer;      /* the caller's from then on; NULL where there was none */
+} MoseQmpCommand;
+
+/*
+ * Run @n commands that are sent together: QEMU goes from one to the next without
+ * waiting for us (monitor/qmp.c, monitor_qmp_dispatcher_co). One that fails keeps none
+ * of those behind it from being run. FALSE where any failed, with the error of the
+ * first; the answers of the others are there all the same. Errors: those of
+ * mose_qmp_execute().
+ */
+gboolean mose_qmp_batch(MoseQmp *qmp, MoseQmpCommand *commands, gsize n, GError **error);
+
+/* mose_qmp_hmp() as one of several: the command, and the text of its answer. */
+MoseQmpCommand mose_qmp_hmp_command(const char *line);
+char *mose_qmp_hmp_text(JsonNode *answer);
+
 /* Pass @fd to QEMU under @name (command getfd); @fd stays the caller's. */
 gboolean mose_qmp_send_fd(MoseQmp *qmp, const char *name, int fd, GError **error);
 

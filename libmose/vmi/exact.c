@@ -24,10 +24,12 @@ typedef struct {
     gpointer data;
 } Still;
 
+#define REGISTERS "info registers -a"
+
 static char *
 ask(MoseQmp *qmp, const Still *still, GError **error)
 {
-    char *text = mose_qmp_hmp(qmp, "info registers -a", error);
+    char *text = mose_qmp_hmp(qmp, REGISTERS, error);
 
     if (text && still->func)
         still->func(text, still->data);
@@ -49,16 +51,29 @@ measure_stop(MoseQmp *qmp)
         stop_us = event.time_us - stopped;
 }
 
-/* Stop, ask, let run. */
+enum { STOP, ASK, CONT, N_STEPS };
+
+/* Stop, ask, let run. All of it in one where nothing is to be done in between: the
+ * guest does not wait for two ways to QEMU and back. */
 static char *
 ask_stopped(MoseQmp *qmp, const Still *still, GError **error)
 {
-    g_autofree char *text = NULL;
+    MoseQmpCommand steps[N_STEPS] = {
+        [STOP] = { .command = "stop" },
+        [ASK] = mose_qmp_hmp_command(REGISTERS),
+        [CONT] = { .command = "cont" },
+    };
+    gboolean ok = mose_qmp_batch(qmp, steps, still->func ? CONT : N_STEPS, error);
+    g_autofree char *text = steps[ASK].answer ? mose_qmp_hmp_text(steps[ASK].answer) : NULL;
 
-    if (!mose_qmp_run(qmp, "stop", NULL, error))
-        return NULL;
-    text = ask(qmp, still, error);
-    if (!mose_qmp_run(qmp, "cont", NULL, text ? error : NULL))
+    if (still->func) {
+        if (ok)
+            still->func(text, still->data);
+        ok = mose_qmp_run(qmp, "cont", NULL, ok ? error : NULL) && ok;
+    }
+    for (int i = 0; i < N_STEPS; i++)
+        g_clear_pointer(&steps[i].answer, json_node_unref);
+    if (!ok)
         return NULL;
     measure_stop(qmp);
     return g_steal_pointer(&text);

@@ -20,6 +20,7 @@
 typedef struct {
     MoseGuest *guest; /* the caller's */
     MoseQmp *qmp;     /* NULL while there is nothing to ask */
+    gboolean still;   /* the guest stands still until this monitor lets it run */
     MoseRam *ram;     /* or NULL, and then */
     MoseSaved *saved; /* this one */
 } Live;
@@ -60,7 +61,7 @@ live_forget(gpointer data)
 
     if (live->saved)
         mose_saved_forget(live->saved);
-    else
+    else if (!live->still)
         g_clear_pointer(&live->qmp, mose_qmp_free);
 }
 
@@ -106,7 +107,9 @@ live_still(gpointer data, MoseStillFunc func, gpointer told, GError **error)
     live_forget(live);
     if (!monitor(live, error))
         return FALSE;
+    live->still = TRUE;
     text = mose_exact_still(live->guest, live->qmp, tell_still, &still, error);
+    live->still = FALSE;
     live_forget(live);
     if (text && !still.error)
         return TRUE;

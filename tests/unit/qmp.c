@@ -184,6 +184,81 @@ test_arguments(void)
     done(qmp, peer);
 }
 
+/* Several commands are all sent before the first answer comes; one that fails takes
+ * nothing from the others. */
+static void
+test_batch(void)
+{
+    static const FakeStep steps[] = {
+        FAKE_HELLO,
+        { "\"stop\"", NULL },
+        { "\"info registers -a\"", NULL },
+        { "\"eject\"", NULL },
+        { "\"cont\"", EVENT("STOP", "1") FAKE_OK
+                      "{\"return\": \"one\\r\\ntwo\\r\\n\"}\r\n"
+                      "{\"error\": {\"desc\": \"no such device\"}}\r\n" EVENT(
+                          "RESUME", "2") FAKE_OK },
+        { "\"query-status\"", "{\"return\": {\"running\": true}}\r\n" },
+        { 0 },
+    };
+    FakePeer *peer;
+    MoseQmp *qmp = connected(steps, &peer);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonObject) status = NULL;
+    g_autofree char *text = NULL;
+    MoseQmpCommand batch[] = {
+        { .command = "stop" },
+        mose_qmp_hmp_command("info registers -a"),
+        { .command = "eject", .arguments = mose_json_object("id", "s", "cd", NULL) },
+        { .command = "cont" },
+    };
+
+    g_assert_false(mose_qmp_batch(qmp, batch, G_N_ELEMENTS(batch), &error));
+    assert_says(error, MOSE_ERROR_QMP, "eject: no such device");
+    g_clear_error(&error);
+    g_assert_nonnull(batch[0].answer);
+    text = mose_qmp_hmp_text(batch[1].answer);
+    g_assert_cmpstr(text, ==, "one\ntwo\n");
+    g_assert_null(batch[2].answer);
+    g_assert_nonnull(batch[3].answer);
+    for (gsize i = 0; i < G_N_ELEMENTS(batch); i++)
+        g_clear_pointer(&batch[i].answer, json_node_unref);
+    g_assert_true(mose_qmp_take_event(qmp, "STOP", NULL));
+    g_assert_true(mose_qmp_take_event(qmp, "RESUME", NULL));
+    status = mose_qmp_query(qmp, "query-status", NULL, &error);
+    g_assert_no_error(error);
+    g_assert_true(mose_json_bool(status, "running", FALSE));
+    done(qmp, peer);
+}
+
+/* Where the end comes in between, the rest has no answer, and says so at once. */
+static void
+test_batch_cut(void)
+{
+    static const FakeStep steps[] = {
+        FAKE_HELLO,
+        { "\"stop\"", FAKE_OK },
+        { "\"cont\"", NULL, TRUE },
+        { 0 },
+    };
+    FakePeer *peer;
+    MoseQmp *qmp = connected(steps, &peer);
+    g_autoptr(GError) error = NULL;
+    MoseQmpCommand batch[] = { { .command = "stop" },
+                               { .command = "cont" },
+                               { .command = "query-status" } };
+
+    g_assert_false(mose_qmp_batch(qmp, batch, 2, &error));
+    assert_says(error, MOSE_ERROR_CLOSED, "cont: monitor fake");
+    g_clear_error(&error);
+    g_clear_pointer(&batch[0].answer, json_node_unref);
+    g_assert_null(batch[1].answer);
+    g_assert_false(mose_qmp_batch(qmp, batch + 2, 1, &error));
+    assert_says(error, MOSE_ERROR_CLOSED, "earlier failure");
+    g_assert_null(batch[2].answer);
+    done(qmp, peer);
+}
+
 /* Events that come before, within and after an answer; and an answer in pieces. */
 static void
 test_events(void)
@@ -461,6 +536,8 @@ main(int argc, char **argv)
     g_test_add_func("/qmp/bad-greeting", test_bad_greeting);
     g_test_add_func("/qmp/error-text", test_error_text);
     g_test_add_func("/qmp/arguments", test_arguments);
+    g_test_add_func("/qmp/batch", test_batch);
+    g_test_add_func("/qmp/batch-cut", test_batch_cut);
     g_test_add_func("/qmp/events", test_events);
     g_test_add_func("/qmp/event-flood", test_event_flood);
     g_test_add_func("/qmp/dead-after-timeout", test_dead_after_timeout);

@@ -13,6 +13,9 @@
 #define MAX_CPUS 8192
 /* The tasks whose tables it was found by may end, one after the other. */
 #define MAX_TRIES 8
+/* That they have gone is not seen where others have come into their place meanwhile: a
+ * guest that runs has to fail so often. */
+#define MAX_FAILURES 3
 
 void
 mose_linux_free(MoseLinux *kernel)
@@ -248,6 +251,7 @@ MoseLinux *
 mose_linux_find(MoseMemory *memory, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    int failures = 0;
 
     for (int i = 0; i < MAX_TRIES; i++) {
         g_autoptr(GArray) places = mose_linux_places(memory, error);
@@ -260,8 +264,8 @@ mose_linux_find(MoseMemory *memory, GError **error)
         if (kernel)
             return kernel;
         /* Without any place, too: a task may end at that very moment. */
-        if (!mose_memory_is_alive(memory) ||
-            (cause && !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN)))
+        failures += cause && !g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN);
+        if (!mose_memory_is_alive(memory) || failures == MAX_FAILURES)
             break;
         mose_memory_forget(memory);
     }
