@@ -56,7 +56,7 @@ static void
 test_sipi_to_tcg(void)
 {
     rule_trial(&(RuleTrial){
-        .rule = "sipi", .accel = "kvm", .vcpus = 2, .only = "ap-init", .seconds = 30 });
+        .rule = "sipi", .accel = "kvm", .vcpus = 2, .only = "ap-init", .seconds = 15 });
 }
 
 /* --- to KVM --- */
@@ -69,7 +69,7 @@ test_sipi_to_kvm(void)
                              .vcpus = 2,
                              .only = "ap-init",
                              .back = TRUE,
-                             .seconds = 30 });
+                             .seconds = 15 });
 }
 
 /* What it has loaded in the emulator, to which it came before it used them in KVM. */
