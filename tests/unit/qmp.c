@@ -195,9 +195,9 @@ test_batch(void)
         { "\"info registers -a\"", NULL },
         { "\"eject\"", NULL },
         { "\"cont\"", EVENT("STOP", "1") FAKE_OK
-                      "{\"return\": \"one\\r\\ntwo\\r\\n\"}\r\n"
-                      "{\"error\": {\"desc\": \"no such device\"}}\r\n" EVENT(
-                          "RESUME", "2") FAKE_OK },
+          "{\"return\": \"one\\r\\ntwo\\r\\n\"}\r\n"
+          "{\"error\": {\"desc\": \"no such device\"}}\r\n" EVENT("RESUME", "2")
+              FAKE_OK },
         { "\"query-status\"", "{\"return\": {\"running\": true}}\r\n" },
         { 0 },
     };
