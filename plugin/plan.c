@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is to be told of; see plan.h. */
+#include "plugin/plan.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "util/error.h"
+#include "util/json.h"
+
+#define MAX_RANGES 4096
+#define MAX_PATIENCE_US (60 * G_USEC_PER_SEC)
+
+static gboolean
+invalid(const char *what, GError **error)
+{
+    g_set_error_literal(error, MOSE_ERROR, MOSE_ERROR_INVALID, what);
+    return FALSE;
+}
+
+static gboolean
+read_address(JsonArray *pair, guint i, guint64 *ret)
+{
+    JsonNode *node = json_array_get_element(pair, i);
+    const char *text = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+
+    return text && g_str_has_prefix(text, "0x") &&
+           g_ascii_string_to_unsigned(text + 2, 16, 0, G_MAXUINT64, ret, NULL);
+}
+
+static gboolean
+read_ranges(Plan *plan, JsonArray *ranges, GError **error)
+{
+    guint n = ranges ? json_array_get_length(ranges) : 0;
+
+    if (n == 0 || n > MAX_RANGES)
+        return invalid("no ranges, or too many", error);
+    for (guint i = 0; i < n; i++) {
+        JsonArray *pair = mose_json_node_array(json_array_get_element(ranges, i));
+        PlanRange range;
+
+        if (!pair || json_array_get_length(pair) != 2 ||
+            !read_address(pair, 0, &range.first) ||
+            !read_address(pair, 1, &range.last) || range.last < range.first)
+            return invalid("a range is no pair of addresses", error);
+        g_array_append_val(plan->ranges, range);
+    }
+    return TRUE;
+}
+
+/* The file can neither shrink under us nor be another than its header says. */
+static gboolean
+map_rings(Plan *plan, int fd, GError **error)
+{
+    struct stat st;
+    const MoseRingFile *header;
+    int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
+
+    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 ||
+        st.st_size < MOSE_RING_PAGE)
+        return invalid("no sealed file in memory came along", error);
+    plan->file_size = st.st_size;
+    plan->file =
+        mmap(NULL, plan->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (plan->file == MAP_FAILED) {
+        plan->file = NULL;
+        return invalid("its memory cannot be mapped", error);
+    }
+    header = plan->file;
+    plan->n_vcpus = header->n_vcpus;
+    if (header->magic != MOSE_RING_MAGIC || plan->n_vcpus == 0 ||
+        plan->n_vcpus > MOSE_RING_MAX_VCPUS || header->words < MOSE_RING_MIN_WORDS ||
+        header->words > MOSE_RING_MAX_WORDS ||
+        (header->words & (header->words - 1)) != 0 ||
+        plan->file_size < mose_ring_file_size(plan->n_vcpus, header->words))
+        return invalid("its memory has no rings", error);
+    return TRUE;
+}
+
+static void
+begin_rings(Plan *plan, gint64 patience_us)
+{
+    plan->producers = g_new0(Producer, plan->n_vcpus);
+    for (guint i = 0; i < plan->n_vcpus; i++)
+        producer_init(&plan->producers[i], plan->file, i, patience_us);
+    producer_init(&plan->code, plan->file, plan->n_vcpus, patience_us);
+}
+
+Plan *
+plan_new(JsonObject *request, int fd, GError **error)
+{
+    g_autoptr(Plan) plan = g_new0(Plan, 1);
+    gint64 patience = mose_json_int(request, "patience-us", 0);
+
+    g_mutex_init(&plan->code_lock);
+    plan->ranges = g_array_new(FALSE, FALSE, sizeof(PlanRange));
+    plan->accesses = mose_json_bool(request, "accesses", FALSE);
+    plan->values = mose_json_bool(request, "values", FALSE);
+    if (!read_ranges(plan, mose_json_array(request, "ranges"), error) ||
+        !map_rings(plan, fd, error))
+        return NULL;
+    begin_rings(plan, CLAMP(patience, 0, MAX_PATIENCE_US));
+    return g_steal_pointer(&plan);
+}
+
+void
+plan_free(Plan *plan)
+{
+    if (!plan)
+        return;
+    if (plan->file)
+        munmap(plan->file, plan->file_size);
+    g_array_unref(plan->ranges);
+    g_mutex_clear(&plan->code_lock);
+    g_free(plan->producers);
+    g_free(plan);
+}
+
+gboolean
+plan_wants(const Plan *plan, guint64 address)
+{
+    for (guint i = 0; i < plan->ranges->len; i++) {
+        const PlanRange *range = &g_array_index(plan->ranges, PlanRange, i);
+
+        if (address >= range->first && address <= range->last)
+            return TRUE;
+    }
+    return FALSE;
+}
