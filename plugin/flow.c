@@ -215,6 +215,8 @@ on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 void
 flow_begin(qemu_plugin_id_t id, Plan *new_plan)
 {
+    for (guint i = 0; plan && i < plan->n_vcpus; i++)
+        producer_publish(&plan->producers[i]);
     plan = new_plan;
     for (int i = 0; i < qemu_plugin_num_vcpus(); i++)
         memset(qemu_plugin_scoreboard_find(board, i), 0, sizeof(Score));

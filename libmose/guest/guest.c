@@ -293,6 +293,12 @@ mose_guest_monitor(const MoseGuest *guest, int monitor, guint generation)
 }
 
 char *
+mose_guest_plugin(const MoseGuest *guest, guint generation)
+{
+    return g_strdup_printf("%s/plugin.%u", guest->dir, generation);
+}
+
+char *
 mose_guest_log(const MoseGuest *guest, guint generation)
 {
     return g_strdup_printf("%s/log.%u", guest->dir, generation);

@@ -12,6 +12,7 @@
  *   tether        the process that leads there (switch/tether.h)
  *   lock          held by the one command that may change the guest
  *   qmpM.G        monitor M of the QEMU process of generation G
+ *   plugin.G      the plugin in it, where it is an emulator
  *   log.G, pid.G  what that process printed, and its pid
  *
  * There is no daemon. Files are 0600 in 0700 directories, opened without
@@ -96,6 +97,8 @@ void mose_guest_unlock(MoseGuest *guest);
 char *mose_guest_monitor(const MoseGuest *guest, int monitor, guint generation);
 char *mose_guest_log(const MoseGuest *guest, guint generation);
 char *mose_guest_pidfile(const MoseGuest *guest, guint generation);
+/* The socket of the plugin in it; only an emulator has one. */
+char *mose_guest_plugin(const MoseGuest *guest, guint generation);
 
 /* Whether the guest is on another host. */
 gboolean mose_guest_is_away(const MoseGuest *guest);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "qemu/frozen.h"
+#include "qemu/module.h"
 #include "qemu/ram.h"
 #include "qemu/tap.h"
 #include "guest/disks.h"
@@ -61,6 +62,20 @@ inherit_monitors(Inheritance *set, const MoseGuest *guest, guint generation,
             return FALSE;
         inherit(set, fd, MOSE_MONITOR_FD + i, TRUE);
     }
+    return TRUE;
+}
+
+/* What the plugin listens at. */
+static gboolean
+inherit_plugin(Inheritance *set, const MoseGuest *guest, guint generation,
+               GError **error)
+{
+    g_autofree char *path = mose_guest_plugin(guest, generation);
+    int fd = mose_unix_listen(path, error);
+
+    if (fd < 0)
+        return FALSE;
+    inherit(set, fd, MOSE_PLUGIN_FD, TRUE);
     return TRUE;
 }
 
@@ -173,6 +188,7 @@ start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
     if (what->ram_fd >= 0)
         inherit(&set, what->ram_fd, MOSE_RAM_FD, FALSE);
     if (!inherit_monitors(&set, guest, launch->generation, error) ||
+        (launch->plugin && !inherit_plugin(&set, guest, launch->generation, error)) ||
         !inherit_taps(&set, guest, what, launch->line, error))
         return FALSE;
     unlink(launch->log);
@@ -188,22 +204,35 @@ start(const MoseGuest *guest, const MoseLaunchFor *what, MoseLaunch *launch,
     return TRUE;
 }
 
+/* The emulator has it loaded, idle, from the start: none can be loaded later. */
+static char *
+choose_plugin(const MoseGuest *guest, MoseSide side)
+{
+    if (side != MOSE_SIDE_EMULATOR ||
+        !g_str_has_prefix(guest->spec->accel[side], "tcg"))
+        return NULL;
+    return mose_module_path(&mose_module_plugin);
+}
+
 MoseLaunch *
 mose_launch_begin(const MoseGuest *guest, const MoseLaunchFor *what, GError **error)
 {
     g_autoptr(MoseLaunch) launch = g_new0(MoseLaunch, 1);
     g_autofree char *pidfile = mose_guest_pidfile(guest, what->generation);
+    g_autofree char *plugin = choose_plugin(guest, what->side);
     MoseCommandFor command = { .side = what->side,
                                .generation = what->generation,
                                .ram_shared = what->ram_fd >= 0,
                                .incoming = what->incoming || what->source != NULL,
                                .pidfile = pidfile,
                                .machine_type = guest->machine_type,
-                               .ioapic_as_is = what->ioapic_as_is };
+                               .ioapic_as_is = what->ioapic_as_is,
+                               .plugin = plugin };
 
     launch->side = what->side;
     launch->generation = what->generation;
     launch->log = mose_guest_log(guest, what->generation);
+    launch->plugin = plugin != NULL;
     launch->line = mose_command_build(guest->spec, &command, error);
     if (!launch->line)
         return NULL;
@@ -298,6 +327,7 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
 {
     g_autofree char *pidfile = mose_guest_pidfile(guest, generation);
     g_autofree char *log = mose_guest_log(guest, generation);
+    g_autofree char *plugin = mose_guest_plugin(guest, generation);
 
     for (int i = 0; i < MOSE_N_MONITORS; i++) {
         g_autofree char *path = mose_guest_monitor(guest, i, generation);
@@ -306,6 +336,7 @@ mose_launch_forget_files(const MoseGuest *guest, guint generation)
     }
     unlink(pidfile);
     unlink(log);
+    unlink(plugin);
     mose_launch_forget_channels(guest, generation);
     forget_sockets(guest, generation);
     mose_disks_forget(guest, generation);

@@ -237,6 +237,16 @@ add_ioapic(MoseCommandLine *line)
     add(line, "-global", "ioapic.version=0x11");
 }
 
+/* -plugin PATH,NAME=VALUE: a comma of the path's is doubled (qemu-option.c). */
+static void
+add_plugin(MoseCommandLine *line, const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, ",", -1);
+    g_autofree char *escaped = g_strjoinv(",,", parts);
+
+    add_printf(line, "-plugin", "%s,socket=%d", escaped, MOSE_PLUGIN_FD);
+}
+
 MoseCommandLine *
 mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **error)
 {
@@ -254,6 +264,8 @@ mose_command_build(const MoseSpec *spec, const MoseCommandFor *what, GError **er
     if (!what->ioapic_as_is)
         add_ioapic(line);
     add_monitors(line);
+    if (what->plugin)
+        add_plugin(line, what->plugin);
     add(line, "-monitor", "none");
     add(line, "-display", "none");
     for (guint i = 0; i < spec->options->len; i++)

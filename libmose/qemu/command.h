@@ -22,6 +22,8 @@ enum {
 
 /* The number under which QEMU inherits the listening socket of monitor 0. */
 #define MOSE_MONITOR_FD 4
+/* ... that of the plugin's socket. */
+#define MOSE_PLUGIN_FD (MOSE_MONITOR_FD + MOSE_N_MONITORS)
 /* ... and the guest's first tap. */
 #define MOSE_TAP_FD 16
 
@@ -60,6 +62,7 @@ typedef struct {
     const char *machine_type; /* versioned type to use instead of an alias, or NULL */
     gboolean ioapic_as_is;    /* of QEMU's own version (without rule ioapic-version) */
     gboolean ram_shared;      /* its memory is descriptor MOSE_RAM_FD, not QEMU's own */
+    const char *plugin;       /* to be loaded, or NULL */
 } MoseCommandFor;
 
 /* Build it. Errors: INVALID (a socket path that is too long, named). */

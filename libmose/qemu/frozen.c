@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "qemu/frozen-pages.h"
+#include "qemu/module.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -16,21 +17,14 @@
 char *
 mose_frozen_module(GError **error)
 {
-    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-    g_autofree char *dir = self ? g_path_get_dirname(self) : NULL;
-    g_autofree char *built =
-        dir ? g_canonicalize_filename("../libmose/qemu/mose-frozen.so", dir) : NULL;
-    const char *const places[] = { g_getenv("MOSE_FROZEN_MODULE"), built,
-                                   MOSE_FROZEN_PATH };
+    char *path = mose_module_path(&mose_module_frozen);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
-        if (places[i] && access(places[i], R_OK) == 0)
-            return g_strdup(places[i]);
-    g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
-                "%s is missing, which keeps a guest's memory apart from its forks'; "
-                "install MOSE whole, or name it in $MOSE_FROZEN_MODULE",
-                MOSE_FROZEN_PATH);
-    return NULL;
+    if (!path)
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s is missing, which keeps a guest's memory apart from its forks'; "
+                    "install MOSE whole, or name it in $%s",
+                    mose_module_frozen.installed, mose_module_frozen.variable);
+    return path;
 }
 
 static gboolean

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What MOSE has QEMU load, and where it is. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    const char *variable; /* of the environment, which may name it */
+    const char *built;    /* in a build tree, seen from the program's directory */
+    const char *installed;
+} MoseModule;
+
+/* Kept apart from its forks' memory (frozen.h). */
+extern const MoseModule mose_module_frozen;
+
+/* The plugin of the emulator (analysis/client.h). */
+extern const MoseModule mose_module_plugin;
+
+/* Its path, or NULL where it is in none of these places. */
+char *mose_module_path(const MoseModule *module);
