@@ -93,13 +93,12 @@ answer(const Client *client, JsonObject *object)
 static JsonObject *
 status(gboolean armed)
 {
-    return mose_json_object("return", "o",
-                            mose_json_object("api", "i", (gint64)QEMU_PLUGIN_VERSION,
-                                             "vcpus", "i", (gint64)max_vcpus, "armed",
-                                             "b", armed, "settled", "b",
-                                             core_is_settled(), "overrun", "b",
-                                             core_was_overrun(), NULL),
-                            NULL);
+    return mose_json_object(
+        "return", "o",
+        mose_json_object("api", "i", (gint64)QEMU_PLUGIN_VERSION, "vcpus", "i",
+                         (gint64)max_vcpus, "armed", "b", armed, "settled", "b",
+                         core_is_settled(), "overrun", "b", core_was_overrun(), NULL),
+        NULL);
 }
 
 /* Until a vCPU has come by, or the client has gone: FALSE. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The socket over which commands say what they want told. One client at a time; a request
- * is a line with a JSON object, answered by one:
+ * The socket over which commands say what they want told. One client at a time; a
+ * request is a line with a JSON object, answered by one:
  *
  *   {"execute": "status"}      {"return": {"api": N, "vcpus": N, "armed": B, ...}}
  *   {"execute": "arm", ...}    what plan.h says, the rings' file beside it
  *   {"execute": "disarm"}
  *
- * "arm" and "disarm" are done once a vCPU has come by (core.h): {"event": "PENDING"} says
- * that it may, {"return": ...} that it has. What cannot be done is answered by
+ * "arm" and "disarm" are done once a vCPU has come by (core.h): {"event": "PENDING"}
+ * says that it may, {"return": ...} that it has. What cannot be done is answered by
  * {"error": "..."}. When the client goes, nothing is told of any more, and what it had
  * wanted is undone.
  */

@@ -17,8 +17,8 @@ static int settled_fd;
 
 static void begin_callbacks(qemu_plugin_id_t id);
 
-/* No vCPU runs, and no code is translated. A second vCPU that came by just when the first
- * was done asks for nothing new. */
+/* No vCPU runs, and no code is translated. A second vCPU that came by just when the
+ * first was done asks for nothing new. */
 static void
 on_reset(qemu_plugin_id_t id)
 {

@@ -4,9 +4,9 @@
  *
  * Code that is translated keeps its instrumentation until it is forgotten, and QEMU
  * forgets it for a plugin only on a vCPU's own thread (qemu-plugin-api.h,
- * qemu_plugin_reset()). So a new plan waits until a vCPU comes by: when it has nothing to
- * do, when the guest is stopped or let run, or, where blocks are told of, when the next
- * one begins. Who cannot wait stops the guest for a moment.
+ * qemu_plugin_reset()). So a new plan waits until a vCPU comes by: when it has nothing
+ * to do, when the guest is stopped or let run, or, where blocks are told of, when the
+ * next one begins. Who cannot wait stops the guest for a moment.
  */
 #pragma once
 

@@ -2,10 +2,10 @@
 /*
  * Blocks and accesses of memory, told of as they happen; see flow.h.
  *
- * A block is told of when it begins. A fault or an interrupt may end it early, and nobody
- * says so in QEMU 10.0; so translated code keeps the number of the instruction that it is
- * at in a word of the vCPU's (one store, no call), and the next block tells how far the
- * one before it has come.
+ * A block is told of when it begins. A fault or an interrupt may end it early, and
+ * nobody says so in QEMU 10.0; so translated code keeps the number of the instruction
+ * that it is at in a word of the vCPU's (one store, no call), and the next block tells
+ * how far the one before it has come.
  */
 #include "plugin/flow.h"
 
@@ -15,7 +15,6 @@
 
 /* How many blocks there are between two times. */
 #define BLOCKS_A_TIME 1024
-#define MAX_CODE (G_MAXUINT16 * 16)
 /* Of one translated block, QEMU accel/tcg/translator.c: TCG_MAX_INSNS. */
 #define MAX_INSNS 512
 #define MAX_INSN 15
@@ -42,7 +41,7 @@ flow_init(void)
 static void
 tell_lost(Producer *ring)
 {
-    producer_put(ring, MOSE_EVENT_LOST | ring->lost << 8);
+    producer_put(ring, MOSE_EVENT_LOST | (guint64)ring->before << 8 | ring->lost << 24);
     ring->lost = 0;
     ring->skipping = FALSE;
 }
@@ -54,30 +53,54 @@ tell_time(Producer *ring)
     producer_put(ring, (guint64)g_get_monotonic_time() * 1000);
 }
 
+static guint
+begun(const Score *score)
+{
+    return score->n_blocks > 0 ? (guint)score->at + 1 : 0;
+}
+
+/* The last block that was told of came so far; what runs from here on is not told of,
+ * whether it was instrumented or not. */
+static void
+note_end(Producer *ring, guint executed)
+{
+    if (ring->over)
+        return;
+    ring->over = TRUE;
+    if (ring->lost == 0)
+        ring->before = executed;
+}
+
 static void
 on_block(unsigned int vcpu, void *number)
 {
     Score *score = qemu_plugin_scoreboard_find(board, vcpu);
-    guint executed = score->n_blocks > 0 ? score->at + 1 : 0;
+    guint executed = begun(score);
     Producer *ring = &plan->producers[vcpu];
+    gboolean room;
 
     if (G_UNLIKELY(!producer_recording)) {
+        note_end(ring, executed);
         core_settle();
         return;
     }
     score->at = 0;
-    if (!producer_has_room(ring, 4)) {
+    room = producer_has_room(ring, 4);
+    if (G_UNLIKELY(ring->skipping || !room)) {
+        if (ring->lost == 0)
+            ring->before = executed;
+        ring->lost += !room;
         ring->skipping = TRUE;
-        ring->lost++;
-        /* The next one cannot say how far one came that nobody knows. */
         score->n_blocks = 0;
-        return;
-    }
-    if (G_UNLIKELY(ring->lost > 0))
+        if (!room)
+            return;
         tell_lost(ring);
+        executed = 0;
+    }
     if (score->n_blocks++ % BLOCKS_A_TIME == 0)
         tell_time(ring);
-    producer_put(ring, mose_event_block(GPOINTER_TO_UINT(number), executed));
+    producer_put(ring, MOSE_EVENT_BLOCK | (guint64)executed << 8 |
+                           (guint64)GPOINTER_TO_UINT(number) << 32);
     producer_done(ring);
 }
 
@@ -87,10 +110,18 @@ put_value(guint64 *to, qemu_plugin_meminfo_t info)
     qemu_plugin_mem_value value = qemu_plugin_mem_get_value(info);
 
     switch (value.type) {
-    case QEMU_PLUGIN_MEM_VALUE_U8: to[0] = value.data.u8; return 1;
-    case QEMU_PLUGIN_MEM_VALUE_U16: to[0] = value.data.u16; return 1;
-    case QEMU_PLUGIN_MEM_VALUE_U32: to[0] = value.data.u32; return 1;
-    case QEMU_PLUGIN_MEM_VALUE_U64: to[0] = value.data.u64; return 1;
+    case QEMU_PLUGIN_MEM_VALUE_U8:
+        to[0] = value.data.u8;
+        return 1;
+    case QEMU_PLUGIN_MEM_VALUE_U16:
+        to[0] = value.data.u16;
+        return 1;
+    case QEMU_PLUGIN_MEM_VALUE_U32:
+        to[0] = value.data.u32;
+        return 1;
+    case QEMU_PLUGIN_MEM_VALUE_U64:
+        to[0] = value.data.u64;
+        return 1;
     case QEMU_PLUGIN_MEM_VALUE_U128:
         to[0] = value.data.u128.low;
         to[1] = value.data.u128.high;
@@ -112,7 +143,6 @@ on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void 
         return;
     if (!producer_has_room(ring, 4)) {
         ring->skipping = TRUE;
-        ring->lost++;
         return;
     }
     if (qemu_plugin_mem_is_store(info))
@@ -212,14 +242,39 @@ on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         core_overrun();
 }
 
-void
-flow_begin(qemu_plugin_id_t id, Plan *new_plan)
+/* No vCPU runs: nobody waits for the reader. */
+static void
+tell_end(guint vcpu)
+{
+    const Score *score = qemu_plugin_scoreboard_find(board, vcpu);
+    Producer *ring = &plan->producers[vcpu];
+
+    note_end(ring, begun(score));
+    if (!producer_has_room(ring, 1))
+        return;
+    if (ring->skipping)
+        tell_lost(ring);
+    else
+        producer_put(ring, MOSE_EVENT_END | (guint64)ring->before << 8);
+    producer_publish(ring);
+}
+
+/* Another plan, or the same one once more. */
+static void
+change_plan(Plan *new_plan)
 {
     for (guint i = 0; plan && i < plan->n_vcpus; i++)
-        producer_publish(&plan->producers[i]);
+        tell_end(i);
     plan = new_plan;
     for (int i = 0; i < qemu_plugin_num_vcpus(); i++)
         memset(qemu_plugin_scoreboard_find(board, i), 0, sizeof(Score));
+}
+
+void
+flow_begin(qemu_plugin_id_t id, Plan *new_plan)
+{
+    if (plan != new_plan)
+        change_plan(new_plan);
     if (plan)
         qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
 }

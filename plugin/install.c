@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The plugin as QEMU loads it: -plugin mose.so,socket=FD, a socket that listens and that
- * QEMU has inherited. It does nothing until somebody asks there. */
+/* The plugin as QEMU loads it: -plugin mose.so,socket=FD, a socket that listens and
+ * that QEMU has inherited. It does nothing until somebody asks there. */
 #include <stdio.h>
 #include <string.h>
 

@@ -62,8 +62,7 @@ map_rings(Plan *plan, int fd, GError **error)
         st.st_size < MOSE_RING_PAGE)
         return invalid("no sealed file in memory came along", error);
     plan->file_size = st.st_size;
-    plan->file =
-        mmap(NULL, plan->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    plan->file = mmap(NULL, plan->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (plan->file == MAP_FAILED) {
         plan->file = NULL;
         return invalid("its memory cannot be mapped", error);

@@ -27,8 +27,8 @@ typedef struct {
 /*
  * From a request
  *   {"ranges": [[FIRST, LAST], ...], "accesses": B, "values": B, "patience-us": N}
- * with addresses as strings ("0x..."), and the rings' file @fd, which stays the caller's.
- * INVALID: what is wrong in it.
+ * with addresses as strings ("0x..."), and the rings' file @fd, which stays the
+ * caller's. INVALID: what is wrong in it.
  */
 Plan *plan_new(JsonObject *request, int fd, GError **error);
 void plan_free(Plan *plan);

@@ -2,8 +2,8 @@
 /*
  * What the plugin uses of QEMU's interface for TCG plugins, version 4 (QEMU 10.0,
  * include/qemu/qemu-plugin.h, docs/devel/tcg-plugins.rst), declared anew: distributions
- * do not ship that header with QEMU. Names, types and numbers are QEMU's, since they are
- * its binary interface; QEMU resolves the functions when it loads the plugin.
+ * do not ship that header with QEMU. Names, types and numbers are QEMU's, since they
+ * are its binary interface; QEMU resolves the functions when it loads the plugin.
  */
 #pragma once
 

@@ -146,8 +146,8 @@ greet(MosePlugin *plugin, GError **error)
     g_autoptr(JsonObject) answer = query_status(plugin, &cause);
 
     if (answer) {
-        plugin->n_vcpus = (guint)mose_json_int(mose_json_child(answer, "return"),
-                                               "vcpus", 0);
+        plugin->n_vcpus =
+            (guint)mose_json_int(mose_json_child(answer, "return"), "vcpus", 0);
         if (plugin->n_vcpus >= 1 && plugin->n_vcpus <= MOSE_RING_MAX_VCPUS)
             return TRUE;
         return gone(plugin, error);
@@ -171,9 +171,10 @@ mose_plugin_connect(const MoseGuest *guest, GError **error)
     plugin->input = g_string_new(NULL);
     plugin->fd = MOSE_FD_NONE;
     if (guest->side != MOSE_SIDE_EMULATOR) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
-                    "guest %s is not in the emulator; `mose emulate %s` brings it there",
-                    guest->name, guest->name);
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+            "guest %s is not in the emulator; `mose emulate %s` brings it there",
+            guest->name, guest->name);
         return NULL;
     }
     plugin->fd = mose_unix_connect(path, &cause);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The plugin in a guest's emulator (plugin/control.h), asked. One client at a time; what
- * it has asked for ends when it goes.
+ * The plugin in a guest's emulator (plugin/control.h), asked. One client at a time;
+ * what it has asked for ends when it goes.
  */
 #pragma once
 
@@ -17,14 +17,15 @@ typedef struct {
     GArray *ranges;    /* MoseRange; blocks that begin in one of them */
     gboolean accesses; /* of memory, and */
     gboolean values;   /* what was loaded or stored */
-    guint patience_ms; /* how long a vCPU waits for a reader that does not keep up; 0: it
-                        * goes on at once, and what it did is lost, and told as lost */
+    guint
+        patience_ms; /* how long a vCPU waits for a reader that does not keep up; 0: it
+                      * goes on at once, and what it did is lost, and told as lost */
 } MosePlan;
 
 typedef struct MosePlugin MosePlugin;
 
-/* Connect. UNSUPPORTED: the guest is in no emulator, or in one without the plugin; BUSY:
- * somebody else uses it. */
+/* Connect. UNSUPPORTED: the guest is in no emulator, or in one without the plugin;
+ * BUSY: somebody else uses it. */
 MosePlugin *mose_plugin_connect(const MoseGuest *guest, GError **error);
 void mose_plugin_free(MosePlugin *plugin);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MosePlugin, mose_plugin_free)
@@ -35,8 +36,8 @@ guint mose_plugin_vcpus(const MosePlugin *plugin);
 /* Whether translation outran the reader: nothing is told of any more. */
 gboolean mose_plugin_overrun(MosePlugin *plugin, gboolean *ret, GError **error);
 
-/* Ask for @plan, told in @rings; or for nothing any more. It is done when a vCPU has come
- * by (plugin/core.h): mose_plugin_wait() then says so. */
+/* Ask for @plan, told in @rings; or for nothing any more. It is done when a vCPU has
+ * come by (plugin/core.h): mose_plugin_wait() then says so. */
 gboolean mose_plugin_arm(MosePlugin *plugin, const MosePlan *plan,
                          const MoseRings *rings, GError **error);
 gboolean mose_plugin_disarm(MosePlugin *plugin, GError **error);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the plugin in the emulator tells the command that asked: rings in a file in
- * memory, which the command makes and hands over. One for each vCPU, in which that vCPU's
- * thread writes and the command alone reads, and one more for the code that was
- * translated, in which any of those threads writes, one at a time. Nothing in them needs
- * a lock between the two processes.
+ * memory, which the command makes and hands over. One for each vCPU, in which that
+ * vCPU's thread writes and the command alone reads, and one more for the code that was
+ * translated, in which any of those threads writes, one at a time. Nothing in them
+ * needs a lock between the two processes.
  *
  * The file: MoseRingFile in the first page; then a page for each ring's MoseRing; then
  * the words of each ring. Who reads believes nothing of what lies in it: the other
@@ -60,11 +60,12 @@ mose_ring_words(void *file, guint i)
  *
  * BLOCK   a block begins. Bits 8-23: how many instructions of the block before it were
  *         begun (0: there was none); 32-63: its number
- * ACCESS  an instruction of it has accessed memory. Bits 8-23: which; 24-27: log2 of the
- *         size; 28: a store; 29: with its value. Then the address; then, if so, one word
- *         of value, two for 16 bytes
- * LOST    bits 8-63: so many blocks were not told of
- * TIME    then nanoseconds of CLOCK_MONOTONIC
+ * ACCESS  an instruction of it has accessed memory. Bits 8-23: which; 24-27: log2 of
+ * the size; 28: a store; 29: with its value. Then the address; then, if so, one word of
+ * value, two for 16 bytes LOST    bits 24-63: so many blocks were not told of, and
+ * perhaps accesses of the one before them; 8-23: how many instructions of that were
+ * begun (0: none before) END     nothing comes any more. Bits 8-23: as with BLOCK TIME
+ * then nanoseconds of CLOCK_MONOTONIC
  *
  * CODE    in the last ring: a block was translated, and has the next number, from 0.
  *         Bits 8-23: its instructions; 24-47: bytes of them. Then the address of the
@@ -75,15 +76,10 @@ typedef enum {
     MOSE_EVENT_BLOCK = 1,
     MOSE_EVENT_ACCESS,
     MOSE_EVENT_LOST,
+    MOSE_EVENT_END,
     MOSE_EVENT_TIME,
     MOSE_EVENT_CODE,
 } MoseEventKind;
 
 #define MOSE_EVENT_STORE ((guint64)1 << 28)
 #define MOSE_EVENT_VALUE ((guint64)1 << 29)
-
-static inline guint64
-mose_event_block(guint32 number, guint executed)
-{
-    return MOSE_EVENT_BLOCK | (guint64)executed << 8 | (guint64)number << 32;
-}

@@ -46,8 +46,8 @@ mose_rings_new(guint n_vcpus, guint words, GError **error)
     rings->fd = memfd_create("mose-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (rings->fd >= 0 && ftruncate(rings->fd, (off_t)rings->size) == 0 &&
         fcntl(rings->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
-        rings->file = mmap(NULL, rings->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                           rings->fd, 0);
+        rings->file =
+            mmap(NULL, rings->size, PROT_READ | PROT_WRITE, MAP_SHARED, rings->fd, 0);
     if (!rings->file || rings->file == MAP_FAILED) {
         rings->file = NULL;
         mose_error_set_errno(error, errno, "no memory for what the emulator tells");
@@ -187,14 +187,21 @@ read_event(const MoseRings *rings, guint vcpu, Part *part, const MoseRingSink *s
             return FALSE;
         sink->block(data, vcpu, word >> 32, word >> 8 & G_MAXUINT16);
         return TRUE;
-    case MOSE_EVENT_ACCESS: return read_access(rings, vcpu, word, part, sink, data);
-    case MOSE_EVENT_LOST: sink->lost(data, vcpu, word >> 8); return TRUE;
+    case MOSE_EVENT_ACCESS:
+        return read_access(rings, vcpu, word, part, sink, data);
+    case MOSE_EVENT_LOST:
+        sink->lost(data, vcpu, word >> 8 & G_MAXUINT16, word >> 24);
+        return TRUE;
+    case MOSE_EVENT_END:
+        sink->end(data, vcpu, word >> 8 & G_MAXUINT16);
+        return TRUE;
     case MOSE_EVENT_TIME:
         if (left(part) < 1)
             return FALSE;
         sink->time(data, vcpu, take(part));
         return TRUE;
-    case MOSE_EVENT_CODE: break;
+    case MOSE_EVENT_CODE:
+        break;
     }
     return FALSE;
 }
@@ -215,7 +222,8 @@ read_all_code(MoseRings *rings, const MoseRingSink *sink, gpointer data, guint64
     return TRUE;
 }
 
-/* How far a ring goes is looked at before the code is read: what runs was told of before.
+/* How far a ring goes is looked at before the code is read: what runs was told of
+ * before.
  */
 gboolean
 mose_rings_read(MoseRings *rings, const MoseRingSink *sink, gpointer data,

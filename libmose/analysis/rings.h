@@ -7,11 +7,11 @@
 
 typedef struct MoseRings MoseRings;
 
-/* Who is told of what lies in the rings. A block's accesses come between it and the next
- * of that vCPU; code comes before the first block that runs it. */
+/* Who is told of what lies in the rings. A block's accesses come between it and the
+ * next of that vCPU; code comes before the first block that runs it. */
 typedef struct {
-    /* A block was translated: its number (from 0, one by one), where it is, the sizes of
-     * its @n instructions, and their @len bytes. */
+    /* A block was translated: its number (from 0, one by one), where it is, the sizes
+     * of its @n instructions, and their @len bytes. */
     void (*code)(gpointer data, guint32 number, guint64 address, guint n,
                  const guint8 *sizes, const guint8 *bytes, gsize len);
     /* It begins. @executed: how many instructions of the block before it, of this vCPU,
@@ -20,12 +20,15 @@ typedef struct {
     /* Its instruction @insn has accessed 1 << @shift bytes; @value: them, or NULL. */
     void (*access)(gpointer data, guint vcpu, guint insn, guint shift, gboolean store,
                    guint64 address, const guint64 *value);
-    void (*lost)(gpointer data, guint vcpu, guint64 blocks);
+    /* So many blocks were not told of, nor all accesses of the block before, of which
+     * @executed were begun. */
+    void (*lost)(gpointer data, guint vcpu, guint executed, guint64 blocks);
+    void (*end)(gpointer data, guint vcpu, guint executed);
     void (*time)(gpointer data, guint vcpu, guint64 ns); /* of CLOCK_MONOTONIC */
 } MoseRingSink;
 
-/* Rings of @words words (a power of two, from MOSE_RING_MIN_WORDS to _MAX_WORDS) in a new
- * memory file. FAILED: what the system says. */
+/* Rings of @words words (a power of two, from MOSE_RING_MIN_WORDS to _MAX_WORDS) in a
+ * new memory file. FAILED: what the system says. */
 MoseRings *mose_rings_new(guint n_vcpus, guint words, GError **error);
 void mose_rings_free(MoseRings *rings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRings, mose_rings_free)
@@ -33,7 +36,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRings, mose_rings_free)
 /* The file, sealed against another size; it stays the rings'. */
 int mose_rings_fd(const MoseRings *rings);
 
-/* Read all there is, and make room. *@ret_n: how many words that was. INVALID: what lies
- * there makes no sense; nothing more can be read. */
+/* Read all there is, and make room. *@ret_n: how many words that was. INVALID: what
+ * lies there makes no sense; nothing more can be read. */
 gboolean mose_rings_read(MoseRings *rings, const MoseRingSink *sink, gpointer data,
                          guint64 *ret_n, GError **error);
