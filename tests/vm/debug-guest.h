@@ -8,6 +8,8 @@
 
 /* A guest that ran is running again within this time, with nobody typing. */
 #define DEBUG_LIMIT_US (2 * G_USEC_PER_SEC)
+/* How much longer a guardian may be there, which has nothing to do any more. */
+#define DEBUG_LEAVE_US (3 * G_USEC_PER_SEC)
 
 /* Functions of its kernel that are called all the time. */
 enum { DEBUG_SCHEDULE, DEBUG_TICK, DEBUG_N_FUNCTIONS };

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mose trace show: what is in a trace, instruction by instruction. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/trace.h"
+#include "trace/reader.h"
+#include "util/error.h"
+#include "util/json.h"
+#include "vmi/disassemble.h"
+
+static gint64 from, count;
+static int vcpu = -1;
+static gboolean only_blocks, only_info;
+static char *function;
+
+static const GOptionEntry entries[] = {
+    { "vcpu", 0, 0, G_OPTION_ARG_INT, &vcpu, "of one vCPU (default: of all, by time)",
+      "N" },
+    { "from", 0, 0, G_OPTION_ARG_INT64, &from,
+      "begin at its instruction with this number (with --vcpu)", "N" },
+    { "count", 'n', 0, G_OPTION_ARG_INT64, &count, "so many instructions at most", "N" },
+    { "function", 0, 0, G_OPTION_ARG_STRING, &function, "those of one function alone",
+      "NAME" },
+    { "blocks", 'b', 0, G_OPTION_ARG_NONE, &only_blocks, "a line for each block", NULL },
+    { "info", 'i', 0, G_OPTION_ARG_NONE, &only_info,
+      "what the trace says of itself, and no more", NULL },
+    { NULL },
+};
+
+typedef struct {
+    const MoseTrace *trace;
+    const MoseTraceStep *step;
+    guint64 shown;
+    guint access; /* the next one of the step's */
+    guint instruction;
+} Show;
+
+/* "name+0x12", or nothing. */
+static char *
+name_of(const Show *show, guint64 address)
+{
+    MoseTraceFound found;
+
+    if (!mose_trace_name(show->trace, show->step->task, address, &found) ||
+        !found.symbol)
+        return g_strdup("");
+    return address == found.symbol->start
+               ? g_strdup(found.symbol->name)
+               : g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", found.symbol->name,
+                                 address - found.symbol->start);
+}
+
+static gboolean
+is_wanted(const MoseTrace *trace, const MoseTraceStep *step)
+{
+    MoseTraceFound found;
+
+    return !function ||
+           (mose_trace_name(trace, step->task,
+                            mose_trace_block(trace, step->block)->address, &found) &&
+            found.symbol && strcmp(found.symbol->name, function) == 0);
+}
+
+static gboolean
+is_enough(const Show *show)
+{
+    return count > 0 && show->shown >= (guint64)count;
+}
+
+/* --- accesses --- */
+
+static char *
+value_text(const MoseTraceAccess *access)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = (access->size + 7) / 8; i-- > 0;)
+        g_string_append_printf(text, "%0*" G_GINT64_MODIFIER "x",
+                               access->size < 8 ? access->size * 2 : 16,
+                               access->value[i]);
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static void
+print_access(const MoseTraceAccess *access)
+{
+    g_autofree char *value = access->has_value ? value_text(access) : NULL;
+
+    printf("%*s%s 0x%016" G_GINT64_MODIFIER "x %u%s%s\n", 60, "",
+           access->store ? "store" : "load ", access->address, access->size,
+           value ? " 0x" : "", value ? value : "");
+}
+
+static JsonArray *
+accesses_json(Show *show)
+{
+    JsonArray *list = json_array_new();
+
+    for (; show->access < show->step->n_accesses &&
+           show->step->accesses[show->access].instruction == show->instruction;
+         show->access++) {
+        const MoseTraceAccess *access = &show->step->accesses[show->access];
+        g_autofree char *address =
+            g_strdup_printf("0x%" G_GINT64_MODIFIER "x", access->address);
+        JsonObject *object =
+            mose_json_object("store", "b", access->store, "address", "s", address,
+                             "size", "i", (gint64)access->size, NULL);
+
+        if (access->has_value) {
+            g_autofree char *value = value_text(access);
+
+            json_object_set_string_member(object, "value", value);
+        }
+        json_array_add_object_element(list, object);
+    }
+    return list;
+}
+
+static void
+print_accesses(Show *show)
+{
+    for (; show->access < show->step->n_accesses &&
+           show->step->accesses[show->access].instruction == show->instruction;
+         show->access++)
+        print_access(&show->step->accesses[show->access]);
+}
+
+/* --- instructions --- */
+
+static void
+show_json(Show *show, const MoseInstruction *instruction, const char *name)
+{
+    g_autofree char *address =
+        g_strdup_printf("0x%" G_GINT64_MODIFIER "x", instruction->address);
+    g_autoptr(JsonObject) object = mose_json_object(
+        "vcpu", "i", (gint64)show->step->vcpu, "number", "i",
+        (gint64)(show->step->instruction + show->instruction), "time-ns", "i",
+        (gint64)show->step->time, "address", "s", address, "symbol", "s", name, "text",
+        "s", instruction->text, NULL);
+    g_autofree char *text = NULL;
+
+    if (mose_trace_info(show->trace)->memory)
+        json_object_set_array_member(object, "accesses", accesses_json(show));
+    text = mose_json_text(object, FALSE);
+    puts(text);
+}
+
+static void
+show_instruction(const MoseInstruction *instruction, gpointer data)
+{
+    Show *show = data;
+    g_autofree char *name = NULL;
+
+    if (show->instruction >= show->step->executed || is_enough(show))
+        return;
+    name = name_of(show, instruction->address);
+    if (mose_cli_json()) {
+        show_json(show, instruction, name);
+    } else {
+        printf("%u %10" G_GUINT64_FORMAT " %016" G_GINT64_MODIFIER "x %-28s %s\n",
+               show->step->vcpu, show->step->instruction + show->instruction,
+               instruction->address, name, instruction->text);
+        print_accesses(show);
+    }
+    show->instruction++;
+    show->shown++;
+}
+
+static void
+show_block(Show *show)
+{
+    const MoseTraceBlock *block = mose_trace_block(show->trace, show->step->block);
+    g_autofree char *name = name_of(show, block->address);
+
+    if (mose_cli_json()) {
+        g_autofree char *address =
+            g_strdup_printf("0x%" G_GINT64_MODIFIER "x", block->address);
+        g_autoptr(JsonObject) object = mose_json_object(
+            "vcpu", "i", (gint64)show->step->vcpu, "number", "i",
+            (gint64)show->step->instruction, "time-ns", "i", (gint64)show->step->time,
+            "address", "s", address, "symbol", "s", name, "instructions", "i",
+            (gint64)block->n, "executed", "i", (gint64)show->step->executed, NULL);
+        g_autofree char *text = mose_json_text(object, FALSE);
+
+        puts(text);
+    } else {
+        printf("%u %10" G_GUINT64_FORMAT " %016" G_GINT64_MODIFIER "x %-28s %u",
+               show->step->vcpu, show->step->instruction, block->address, name,
+               show->step->executed);
+        printf(show->step->executed < block->n ? " of %u\n" : "\n", block->n);
+    }
+    show->shown += show->step->executed;
+}
+
+/* All of a block's instructions are disassembled: a code that was cut has its bytes. */
+static gboolean
+show_step(Show *show, GError **error)
+{
+    const MoseTraceBlock *block = mose_trace_block(show->trace, show->step->block);
+    gsize len = 0, done;
+
+    if (show->step->lost > 0 && !mose_cli_json())
+        printf("%u ... %" G_GUINT64_FORMAT " events are missing\n", show->step->vcpu,
+               show->step->lost);
+    show->access = show->instruction = 0;
+    if (only_blocks) {
+        show_block(show);
+        return TRUE;
+    }
+    for (guint i = 0; i < block->n; i++)
+        len += block->lengths[i];
+    return mose_disassemble(64, block->address, block->bytes, len, len,
+                            show_instruction, show, &done, error);
+}
+
+/* --- all of it --- */
+
+static gboolean
+show_vcpu(Show *show, GError **error)
+{
+    g_autoptr(MoseTraceCursor) cursor =
+        mose_trace_cursor_new(show->trace, (guint)vcpu);
+    g_autoptr(GError) cause = NULL;
+    MoseTraceStep step;
+
+    if (from > 0 && !mose_trace_cursor_seek(cursor, (guint64)from, error))
+        return FALSE;
+    show->step = &step;
+    while (!is_enough(show) && mose_trace_cursor_next(cursor, &step, &cause))
+        if (is_wanted(show->trace, &step) && !show_step(show, error))
+            return FALSE;
+    if (!cause)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static gboolean
+show_all(Show *show, GError **error)
+{
+    g_autoptr(MoseTraceMerge) merge = mose_trace_merge_new(show->trace);
+    g_autoptr(GError) cause = NULL;
+    MoseTraceStep step;
+
+    show->step = &step;
+    while (!is_enough(show) && mose_trace_merge_next(merge, &step, &cause))
+        if (is_wanted(show->trace, &step) && !show_step(show, error))
+            return FALSE;
+    if (!cause)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static void
+show_info(const MoseTrace *trace)
+{
+    const MoseTraceInfo *info = mose_trace_info(trace);
+    JsonArray *vcpus = json_array_new();
+    g_autoptr(JsonObject) object = NULL;
+    g_autofree char *text = NULL;
+
+    for (guint i = 0; i < info->n_vcpus; i++)
+        json_array_add_int_element(vcpus, (gint64)mose_trace_instructions(trace, i));
+    object = mose_json_object(
+        "instructions", "a", vcpus, "blocks", "i", (gint64)mose_trace_n_blocks(trace),
+        "memory", "b", info->memory, "values", "b", info->values, "whole", "b",
+        mose_trace_is_whole(trace, NULL), NULL);
+    if (info->about)
+        json_object_set_object_member(object, "about", json_object_ref(info->about));
+    text = mose_json_text(object, TRUE);
+    puts(text);
+}
+
+static gboolean
+show_file(const char *path, GError **error)
+{
+    g_autoptr(MoseTrace) trace = mose_trace_open(path, error);
+    Show show = { .trace = trace };
+    guint64 cut;
+
+    if (!trace)
+        return FALSE;
+    if (only_info) {
+        show_info(trace);
+        return TRUE;
+    }
+    if (vcpu >= 0 && (guint)vcpu >= mose_trace_info(trace)->n_vcpus) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s has %u vCPUs", path,
+                    mose_trace_info(trace)->n_vcpus);
+        return FALSE;
+    }
+    if (!mose_trace_is_whole(trace, &cut))
+        fprintf(stderr,
+                "%s: %s has no end: it is read up to byte %" G_GUINT64_FORMAT "\n",
+                g_get_prgname(), path, cut);
+    return vcpu >= 0 ? show_vcpu(&show, error) : show_all(&show, error);
+}
+
+int
+mose_trace_show(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    int ret;
+
+    if (!mose_cli_parse(&argc, &argv, entries, 2, 2, &ret))
+        return ret;
+    if (from > 0 && vcpu < 0) {
+        fprintf(stderr, "%s: --from is of one vCPU: --vcpu says which\n",
+                g_get_prgname());
+        return MOSE_EXIT_USAGE;
+    }
+    return show_file(argv[2], &error) ? MOSE_EXIT_DONE : mose_cli_fail(error, NULL);
+}
