@@ -84,6 +84,7 @@ int mose_cmd_irq(int argc, char **argv);
 int mose_cmd_read(int argc, char **argv);
 int mose_cmd_stream(int argc, char **argv);
 int mose_cmd_sym(int argc, char **argv);
+int mose_cmd_trace(int argc, char **argv);
 int mose_cmd_type(int argc, char **argv);
 int mose_cmd_files(int argc, char **argv);
 int mose_cmd_mounts(int argc, char **argv);
