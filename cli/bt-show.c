@@ -117,7 +117,7 @@ user_frame_json(MoseUser *user, const MoseUserFrame *frame)
 }
 
 static void
-add_user(MoseBtShow *show, const MoseTask *task, const MoseTrace *trace,
+add_user(MoseBtShow *show, const MoseTask *task, const MoseBacktrace *trace,
          JsonObject *object)
 {
     JsonArray *list = json_array_new();
@@ -140,7 +140,7 @@ add_user(MoseBtShow *show, const MoseTask *task, const MoseTrace *trace,
 /* --- both --- */
 
 static void
-add_trace(MoseBtShow *show, const MoseTask *task, const MoseTrace *trace,
+add_trace(MoseBtShow *show, const MoseTask *task, const MoseBacktrace *trace,
           JsonObject *object)
 {
     JsonArray *frames = json_array_new();
@@ -160,7 +160,7 @@ add_trace(MoseBtShow *show, const MoseTask *task, const MoseTrace *trace,
 }
 
 static JsonObject *
-to_json(MoseBtShow *show, const MoseTask *task, int cpu, const MoseTrace *trace,
+to_json(MoseBtShow *show, const MoseTask *task, int cpu, const MoseBacktrace *trace,
         const GError *error)
 {
     JsonObject *object = json_object_new();
@@ -279,8 +279,8 @@ print_text(const MoseBtShow *show, JsonObject *object)
 }
 
 void
-mose_bt_show(MoseBtShow *show, const MoseTask *task, int cpu, const MoseTrace *trace,
-             const GError *error)
+mose_bt_show(MoseBtShow *show, const MoseTask *task, int cpu,
+             const MoseBacktrace *trace, const GError *error)
 {
     JsonObject *object = to_json(show, task, cpu, trace, error);
 

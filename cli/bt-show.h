@@ -5,7 +5,7 @@
 #include <json-glib/json-glib.h>
 
 #include "vmi/debug-info.h"
-#include "vmi/linux/trace.h"
+#include "vmi/linux/backtrace.h"
 #include "vmi/linux/user-unwind.h"
 
 typedef struct {
@@ -27,4 +27,4 @@ gboolean mose_bt_show_use(MoseBtShow *show, const char *path, GError **error);
 /* @task, which must outlive @show, and @trace, or why there is none: @error. @cpu: -1
  * where that is of no interest. */
 void mose_bt_show(MoseBtShow *show, const MoseTask *task, int cpu,
-                  const MoseTrace *trace, const GError *error);
+                  const MoseBacktrace *trace, const GError *error);

@@ -31,7 +31,7 @@ static const GOptionEntry entries[] = {
 static gboolean
 show_cpus(MoseBtShow *show, MoseOrc *orc, GPtrArray **ret_keep, GError **error)
 {
-    GPtrArray *traces = *ret_keep = mose_trace_cpus(orc, show->user, error);
+    GPtrArray *traces = *ret_keep = mose_backtrace_cpus(orc, show->user, error);
     guint n = 0;
 
     for (guint i = 0; traces && i < traces->len; i++) {
@@ -54,8 +54,8 @@ show_all(MoseBtShow *show, MoseOrc *orc, GPtrArray **ret_keep, GError **error)
 
     for (guint i = 0; tasks && i < tasks->len; i++) {
         g_autoptr(GError) cause = NULL;
-        g_autoptr(MoseTrace) trace =
-            mose_trace_any(orc, tasks->pdata[i], show->user, &cause);
+        g_autoptr(MoseBacktrace) trace =
+            mose_backtrace_any(orc, tasks->pdata[i], show->user, &cause);
 
         mose_bt_show(show, tasks->pdata[i], -1, trace, cause);
     }
@@ -69,12 +69,12 @@ show_tasks(MoseBtShow *show, MoseOrc *orc, char **words, GPtrArray **ret_keep,
     *ret_keep = g_ptr_array_new_with_free_func((GDestroyNotify)mose_task_free);
     for (; *words; words++) {
         MoseTask *task = mose_task_find(show->kernel, *words, error);
-        g_autoptr(MoseTrace) trace = NULL;
+        g_autoptr(MoseBacktrace) trace = NULL;
 
         if (!task)
             return FALSE;
         g_ptr_array_add(*ret_keep, task);
-        trace = mose_trace_any(orc, task, show->user, error);
+        trace = mose_backtrace_any(orc, task, show->user, error);
         if (!trace)
             return FALSE;
         mose_bt_show(show, task, -1, trace, NULL);

@@ -20,10 +20,12 @@ static const GOptionEntry entries[] = {
       "N" },
     { "from", 0, 0, G_OPTION_ARG_INT64, &from,
       "begin at its instruction with this number (with --vcpu)", "N" },
-    { "count", 'n', 0, G_OPTION_ARG_INT64, &count, "so many instructions at most", "N" },
+    { "count", 'n', 0, G_OPTION_ARG_INT64, &count, "so many instructions at most",
+      "N" },
     { "function", 0, 0, G_OPTION_ARG_STRING, &function, "those of one function alone",
       "NAME" },
-    { "blocks", 'b', 0, G_OPTION_ARG_NONE, &only_blocks, "a line for each block", NULL },
+    { "blocks", 'b', 0, G_OPTION_ARG_NONE, &only_blocks, "a line for each block",
+      NULL },
     { "info", 'i', 0, G_OPTION_ARG_NONE, &only_info,
       "what the trace says of itself, and no more", NULL },
     { NULL },
@@ -220,8 +222,7 @@ show_step(Show *show, GError **error)
 static gboolean
 show_vcpu(Show *show, GError **error)
 {
-    g_autoptr(MoseTraceCursor) cursor =
-        mose_trace_cursor_new(show->trace, (guint)vcpu);
+    g_autoptr(MoseTraceCursor) cursor = mose_trace_cursor_new(show->trace, (guint)vcpu);
     g_autoptr(GError) cause = NULL;
     MoseTraceStep step;
 
@@ -264,10 +265,10 @@ show_info(const MoseTrace *trace)
 
     for (guint i = 0; i < info->n_vcpus; i++)
         json_array_add_int_element(vcpus, (gint64)mose_trace_instructions(trace, i));
-    object = mose_json_object(
-        "instructions", "a", vcpus, "blocks", "i", (gint64)mose_trace_n_blocks(trace),
-        "memory", "b", info->memory, "values", "b", info->values, "whole", "b",
-        mose_trace_is_whole(trace, NULL), NULL);
+    object = mose_json_object("instructions", "a", vcpus, "blocks", "i",
+                              (gint64)mose_trace_n_blocks(trace), "memory", "b",
+                              info->memory, "values", "b", info->values, "whole", "b",
+                              mose_trace_is_whole(trace, NULL), NULL);
     if (info->about)
         json_object_set_object_member(object, "about", json_object_ref(info->about));
     text = mose_json_text(object, TRUE);

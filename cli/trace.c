@@ -36,7 +36,8 @@ static const GOptionEntry entries[] = {
     { "user", 'u', 0, G_OPTION_ARG_NONE, &only_user, "the code of processes alone",
       NULL },
     { "function", 0, 0, G_OPTION_ARG_STRING, &function,
-      "the code of a function of the kernel's, or of a module's (MODULE:NAME)", "NAME" },
+      "the code of a function of the kernel's, or of a module's (MODULE:NAME)",
+      "NAME" },
     { "module", 0, 0, G_OPTION_ARG_STRING, &module, "a kernel module's code", "NAME" },
     { "range", 0, 0, G_OPTION_ARG_STRING, &range, "the code at these addresses",
       "FIRST-LAST" },
@@ -76,12 +77,10 @@ parse_range(MosePlan *plan, GError **error)
     guint64 first, last;
 
     if (ends[0] && ends[1] &&
-        g_ascii_string_to_unsigned(
-            ends[0] + (g_str_has_prefix(ends[0], "0x") ? 2 : 0), 16, 0, G_MAXUINT64,
-            &first, NULL) &&
-        g_ascii_string_to_unsigned(
-            ends[1] + (g_str_has_prefix(ends[1], "0x") ? 2 : 0), 16, first,
-            G_MAXUINT64, &last, NULL))
+        g_ascii_string_to_unsigned(ends[0] + (g_str_has_prefix(ends[0], "0x") ? 2 : 0),
+                                   16, 0, G_MAXUINT64, &first, NULL) &&
+        g_ascii_string_to_unsigned(ends[1] + (g_str_has_prefix(ends[1], "0x") ? 2 : 0),
+                                   16, first, G_MAXUINT64, &last, NULL))
         return add_range(plan, first, last);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_INVALID,
                 "--range %s: not two addresses with a '-' between them", range);
@@ -94,7 +93,8 @@ need_kernel(const MoseLook *look, GError **error)
     if (look->kernel)
         return mose_linux_modules(look->kernel, error);
     g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
-                "%s: no Linux was found in it: its functions are not known", look->name);
+                "%s: no Linux was found in it: its functions are not known",
+                look->name);
     return FALSE;
 }
 
@@ -199,15 +199,13 @@ describe(const Work *work, const MosePlan *plan)
 
         json_array_add_string_element(ranges, text);
     }
-    return mose_json_object("guest", "s", work->look.name, "mose", "s", MOSE_VERSION,
-                            "begun-us", "i", g_get_real_time(), "ranges", "a", ranges,
-                            "kernel", "s",
-                            work->look.kernel ? work->look.kernel->release : "",
-                            "build-id", "s",
-                            work->look.kernel && work->look.kernel->build_id
-                                ? work->look.kernel->build_id
-                                : "",
-                            NULL);
+    return mose_json_object(
+        "guest", "s", work->look.name, "mose", "s", MOSE_VERSION, "begun-us", "i",
+        g_get_real_time(), "ranges", "a", ranges, "kernel", "s",
+        work->look.kernel ? work->look.kernel->release : "", "build-id", "s",
+        work->look.kernel && work->look.kernel->build_id ? work->look.kernel->build_id
+                                                         : "",
+        NULL);
 }
 
 static gboolean
@@ -222,8 +220,8 @@ begin(Work *work, const char *path, GError **error)
     if (!good)
         return FALSE;
     /* The session first: it starts guardians, the writer a thread. */
-    work->session = mose_session_begin(work->look.guest, &plan,
-                                       (guint)buffer_mb * (MB / 8), error);
+    work->session =
+        mose_session_begin(work->look.guest, &plan, (guint)buffer_mb * (MB / 8), error);
     if (!work->session)
         return FALSE;
     about = describe(work, &plan);
@@ -324,8 +322,8 @@ report(const Work *work, const char *path)
             "guest", "s", work->look.name, "file", "s", path, "bytes", "i",
             (gint64)work->bytes, "instructions", "i", (gint64)counts.instructions,
             "blocks", "i", (gint64)counts.blocks, "accesses", "i",
-            (gint64)counts.accesses, "lost-blocks", "i", (gint64)counts.lost,
-            "seconds", "f", passed, "stood-us", "i", still_us, NULL);
+            (gint64)counts.accesses, "lost-blocks", "i", (gint64)counts.lost, "seconds",
+            "f", passed, "stood-us", "i", still_us, NULL);
         g_autofree char *text = mose_json_text(object, TRUE);
 
         puts(text);

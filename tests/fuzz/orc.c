@@ -20,9 +20,9 @@ put_form(StackWorld *world, guint form)
 }
 
 static void
-check(const MoseTrace *trace, const MoseTrace *again)
+check(const MoseBacktrace *trace, const MoseBacktrace *again)
 {
-    FUZZ_CHECK(trace->frames->len <= MOSE_TRACE_MAX);
+    FUZZ_CHECK(trace->frames->len <= MOSE_BACKTRACE_MAX);
     FUZZ_CHECK(trace->frames->len == again->frames->len);
     FUZZ_CHECK(trace->from_user == again->from_user);
     FUZZ_CHECK((trace->why != NULL) == (again->why != NULL));
@@ -37,8 +37,8 @@ LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
     g_autoptr(StackWorld) world = stack_world_new();
     gsize tables = MIN(size, TABLES), stack = MIN(size - tables, STACK);
     g_autoptr(MoseOrc) orc = NULL;
-    g_autoptr(MoseTrace) trace = NULL;
-    g_autoptr(MoseTrace) again = NULL;
+    g_autoptr(MoseBacktrace) trace = NULL;
+    g_autoptr(MoseBacktrace) again = NULL;
 
     vmi_world_write(world->world, STACK_WORLD_IPS, data, tables);
     vmi_world_write(world->world, STACK_WORLD_STACK, data + tables, stack);
@@ -46,8 +46,8 @@ LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
     orc = mose_orc_new(world->kernel, NULL);
     if (!orc)
         return 0;
-    trace = mose_trace_task(orc, STACK_WORLD_TASK, FALSE, NULL);
-    again = mose_trace_task(orc, STACK_WORLD_TASK, FALSE, NULL);
+    trace = mose_backtrace_task(orc, STACK_WORLD_TASK, FALSE, NULL);
+    again = mose_backtrace_task(orc, STACK_WORLD_TASK, FALSE, NULL);
     FUZZ_CHECK((trace != NULL) == (again != NULL));
     if (trace)
         check(trace, again);

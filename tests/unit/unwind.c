@@ -159,22 +159,22 @@ world_new(guint64 ret, guint64 bp)
     return world;
 }
 
-static MoseTrace *
+static MoseBacktrace *
 trace_of(StackWorld *world)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(MoseOrc) orc = mose_orc_new(world->kernel, &error);
-    MoseTrace *trace;
+    MoseBacktrace *trace;
 
     g_assert_no_error(error);
-    trace = mose_trace_task(orc, STACK_WORLD_TASK, FALSE, &error);
+    trace = mose_backtrace_task(orc, STACK_WORLD_TASK, FALSE, &error);
     g_assert_no_error(error);
     return trace;
 }
 
 /* @names: each frame's, with a blank between. */
 static void
-check_frames(StackWorld *world, const MoseTrace *trace, const char *names)
+check_frames(StackWorld *world, const MoseBacktrace *trace, const char *names)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
@@ -205,7 +205,7 @@ test_calls(void)
     g_autoptr(StackWorld) world =
         world_new(STACK_WORLD_FUNCTION(2) + 0x10, SWITCHED + 0x200);
     const guint64 sp = SWITCHED + FRAME_SIZE;
-    g_autoptr(MoseTrace) trace = NULL;
+    g_autoptr(MoseBacktrace) trace = NULL;
 
     stack_world_entry(world, 2, 24, 0, SP, CALL);
     stack_world_put(world, sp + 16, STACK_WORLD_FUNCTION(3) + 0x20, 8);
@@ -226,7 +226,7 @@ static void
 test_user(void)
 {
     g_autoptr(StackWorld) world = world_new(STACK_WORLD_FUNCTION(5) + 0x10, 0);
-    g_autoptr(MoseTrace) trace = NULL;
+    g_autoptr(MoseBacktrace) trace = NULL;
 
     stack_world_entry(world, 5, 0, 0, SP, REGS | SIGNAL);
     put_registers(world, SWITCHED + FRAME_SIZE, 0x401234, 0x33, 0x7fff0000);
@@ -246,7 +246,7 @@ test_interrupted(void)
 {
     g_autoptr(StackWorld) world = world_new(STACK_WORLD_FUNCTION(4) + 0x10, 0);
     const guint64 outer = STACK_WORLD_STACK + 0x3000, at = SWITCHED + FRAME_SIZE;
-    g_autoptr(MoseTrace) trace = NULL;
+    g_autoptr(MoseBacktrace) trace = NULL;
     const MoseFrame *frame;
 
     stack_world_entry(world, 4, 0, 0, SP, REGS | SIGNAL);
@@ -277,8 +277,8 @@ test_rethook(void)
 {
     g_autoptr(StackWorld) world = world_new(STACK_WORLD_FUNCTION(3) + 0x10, 0);
     const guint64 slot = SWITCHED + FRAME_SIZE, node = STACK_WORLD_BASE + 0x3400;
-    g_autoptr(MoseTrace) trace = NULL;
-    g_autoptr(MoseTrace) lost = NULL;
+    g_autoptr(MoseBacktrace) trace = NULL;
+    g_autoptr(MoseBacktrace) lost = NULL;
 
     stack_world_entry(world, 3, 8, 0, SP, CALL);
     stack_world_put(world, slot, STACK_WORLD_FUNCTION(7), 8);
@@ -298,7 +298,7 @@ static void
 test_new(void)
 {
     g_autoptr(StackWorld) world = world_new(STACK_WORLD_FUNCTION(6), 0);
-    g_autoptr(MoseTrace) trace = NULL;
+    g_autoptr(MoseBacktrace) trace = NULL;
 
     stack_world_entry(world, 6, 0, 0, 0, 1);
     /* That of the one before would lead on. */
@@ -313,7 +313,7 @@ test_new(void)
 static void
 expect_why(StackWorld *world, guint n_frames, const char *why)
 {
-    g_autoptr(MoseTrace) trace = trace_of(world);
+    g_autoptr(MoseBacktrace) trace = trace_of(world);
 
     g_assert_cmpuint(trace->frames->len, ==, n_frames);
     g_assert_nonnull(trace->why);
@@ -354,11 +354,11 @@ test_running(void)
     g_autoptr(GError) none = NULL;
 
     stack_world_put(world, STACK_WORLD_TASK + TASK_ON_CPU, 1, 4);
-    g_assert_null(mose_trace_task(orc, STACK_WORLD_TASK, FALSE, &error));
+    g_assert_null(mose_backtrace_task(orc, STACK_WORLD_TASK, FALSE, &error));
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_AGAIN);
     stack_world_put(world, STACK_WORLD_TASK + TASK_ON_CPU, 0, 4);
     stack_world_put(world, STACK_WORLD_TASK + TASK_STACK, 0, 8);
-    g_assert_null(mose_trace_task(orc, STACK_WORLD_TASK, FALSE, &none));
+    g_assert_null(mose_backtrace_task(orc, STACK_WORLD_TASK, FALSE, &none));
     g_assert_error(none, MOSE_ERROR, MOSE_ERROR_NOT_FOUND);
 }
 

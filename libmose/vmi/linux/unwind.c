@@ -17,7 +17,7 @@ typedef struct {
     guint64 task;
     GArray *stacks;
     MoseStack *stack; /* on which sp was last, or NULL */
-    MoseTrace *trace;
+    MoseBacktrace *trace;
     guint64 ip, sp, bp;
     gboolean signal;    /* ip is not a return address */
     gboolean registers; /* those in words are what this frame had */
@@ -27,7 +27,7 @@ typedef struct {
 } Unwind;
 
 void
-mose_trace_free(MoseTrace *trace)
+mose_backtrace_free(MoseBacktrace *trace)
 {
     if (!trace)
         return;
@@ -37,10 +37,10 @@ mose_trace_free(MoseTrace *trace)
     g_free(trace);
 }
 
-static MoseTrace *
+static MoseBacktrace *
 trace_new(void)
 {
-    MoseTrace *trace = g_new0(MoseTrace, 1);
+    MoseBacktrace *trace = g_new0(MoseBacktrace, 1);
 
     trace->frames = g_array_new(FALSE, FALSE, sizeof(MoseFrame));
     return trace;
@@ -257,7 +257,7 @@ add_frame(const Unwind *unwind)
 static void
 finish(Unwind *unwind, GError *error)
 {
-    MoseTrace *trace = unwind->trace;
+    MoseBacktrace *trace = unwind->trace;
 
     if (is_user(unwind)) {
         trace->from_user = TRUE;
@@ -275,14 +275,14 @@ unwind_all(Unwind *unwind)
     unwind->stack = mose_stack_at(unwind->stacks, unwind->sp, 8);
     if (unwind->stack)
         unwind->stack->visited = TRUE;
-    while (!is_user(unwind) && unwind->trace->frames->len < MOSE_TRACE_MAX) {
+    while (!is_user(unwind) && unwind->trace->frames->len < MOSE_BACKTRACE_MAX) {
         add_frame(unwind);
         if (!step(unwind, &error))
             break;
     }
-    if (unwind->trace->frames->len == MOSE_TRACE_MAX)
+    if (unwind->trace->frames->len == MOSE_BACKTRACE_MAX)
         g_set_error(&error, MOSE_ERROR, MOSE_ERROR_INVALID,
-                    "it has more than %d frames", MOSE_TRACE_MAX);
+                    "it has more than %d frames", MOSE_BACKTRACE_MAX);
     finish(unwind, error);
 }
 
@@ -290,7 +290,7 @@ unwind_all(Unwind *unwind)
 
 /* As much as can be read. */
 static void
-keep_user_stack(MoseLinux *kernel, guint64 task, MoseTrace *trace)
+keep_user_stack(MoseLinux *kernel, guint64 task, MoseBacktrace *trace)
 {
     g_autoptr(MoseSpace) space = NULL;
     guint64 mm, pgd;
@@ -363,12 +363,12 @@ begin_switched(Unwind *unwind, guint64 sp, GError **error)
     return TRUE;
 }
 
-MoseTrace *
-mose_trace_task(MoseOrc *orc, guint64 task, gboolean with_user, GError **error)
+MoseBacktrace *
+mose_backtrace_task(MoseOrc *orc, guint64 task, gboolean with_user, GError **error)
 {
     MoseLinux *kernel = mose_orc_kernel(orc);
     g_autoptr(GArray) stacks = NULL;
-    g_autoptr(MoseTrace) trace = trace_new();
+    g_autoptr(MoseBacktrace) trace = trace_new();
     Unwind unwind = { .orc = orc, .kernel = kernel, .task = task, .trace = trace };
     Run before, after;
 
@@ -411,13 +411,13 @@ take_vcpu(const MoseVcpu *vcpu, guint64 *words)
     words[MOSE_REGS_SS] = vcpu->ss;
 }
 
-MoseTrace *
-mose_trace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu, guint64 task,
-                gboolean with_user, GError **error)
+MoseBacktrace *
+mose_backtrace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu, guint64 task,
+                    gboolean with_user, GError **error)
 {
     MoseLinux *kernel = mose_orc_kernel(orc);
     g_autoptr(GArray) stacks = mose_stacks_of(kernel, task, cpu, error);
-    MoseTrace *trace;
+    MoseBacktrace *trace;
     Unwind unwind = { .orc = orc,
                       .kernel = kernel,
                       .task = task,

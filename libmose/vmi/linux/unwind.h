@@ -47,7 +47,7 @@ typedef struct {
 } MoseFrame;
 
 /* A trace that is longer than all words of a stack goes in circles. */
-#define MOSE_TRACE_MAX 4096
+#define MOSE_BACKTRACE_MAX 4096
 
 typedef struct {
     GArray *frames; /* MoseFrame, the innermost first */
@@ -56,26 +56,26 @@ typedef struct {
     guint64 user[MOSE_REGS_WORDS];
     GByteArray *user_stack; /* what was on its stack then, from its sp on; or NULL */
     guint64 user_stack_at;
-} MoseTrace;
+} MoseBacktrace;
 
-void mose_trace_free(MoseTrace *trace);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseTrace, mose_trace_free)
+void mose_backtrace_free(MoseBacktrace *trace);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseBacktrace, mose_backtrace_free)
 
 /*
  * The stack of the task at @task, which does not run. AGAIN where it does, or ran
  * meanwhile (mose_linux_retry()); NOT_FOUND where it has no stack. @with_user: keep
  * what is on its own stack, too (64 kB at most).
  */
-MoseTrace *mose_trace_task(MoseOrc *orc, guint64 task, gboolean with_user,
-                           GError **error);
+MoseBacktrace *mose_backtrace_task(MoseOrc *orc, guint64 task, gboolean with_user,
+                                   GError **error);
 
 /*
  * That of the vCPU with these registers, which Linux numbers @cpu, and on which @task
  * runs: in user code without frames. To be called while the guest stands still
  * (memory.h: mose_memory_still()).
  */
-MoseTrace *mose_trace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu, guint64 task,
-                           gboolean with_user, GError **error);
+MoseBacktrace *mose_backtrace_vcpu(MoseOrc *orc, const MoseVcpu *vcpu, guint cpu,
+                                   guint64 task, gboolean with_user, GError **error);
 
 /* @frame as the kernel prints it: "schedule+0x5e/0xd0", "virtnet_poll+0x1/0x2
  * [virtio_net]", or its number. Free with g_free(). */

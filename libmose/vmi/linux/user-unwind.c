@@ -11,7 +11,7 @@
 
 typedef struct {
     MoseUser *user;
-    const MoseTrace *trace;
+    const MoseBacktrace *trace;
     MoseEhRegisters registers;
 } Walk;
 
@@ -215,7 +215,7 @@ step(Walk *walk, MoseUserFrame *frame, gboolean frame_pointers, MoseUserFrame *n
 }
 
 GArray *
-mose_user_trace(MoseUser *user, const MoseTrace *trace, gboolean frame_pointers,
+mose_user_trace(MoseUser *user, const MoseBacktrace *trace, gboolean frame_pointers,
                 char **ret_why)
 {
     GArray *frames = g_array_new(FALSE, FALSE, sizeof(MoseUserFrame));

@@ -23,8 +23,8 @@ typedef struct {
  * @frame_pointers, code that is in no table is taken to have rbp as its frame's. Free
  * with g_array_unref() and g_free().
  */
-GArray *mose_user_trace(MoseUser *user, const MoseTrace *trace, gboolean frame_pointers,
-                        char **ret_why);
+GArray *mose_user_trace(MoseUser *user, const MoseBacktrace *trace,
+                        gboolean frame_pointers, char **ret_why);
 
 /* "accept4+0x4d/0xb0 [libc.so.6]"; "+0x1234 [libfoo.so.1]" without a symbol; or its
  * number. Free with g_free(). */

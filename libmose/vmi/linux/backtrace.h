@@ -6,10 +6,10 @@
 #include "vmi/linux/unwind.h"
 
 typedef struct {
-    guint cpu;        /* Linux's number of it */
-    MoseVcpu vcpu;    /* its registers */
-    MoseTask *task;   /* which runs on it; of an idle task the pid is 0 */
-    MoseTrace *trace; /* NULL: */
+    guint cpu;            /* Linux's number of it */
+    MoseVcpu vcpu;        /* its registers */
+    MoseTask *task;       /* which runs on it; of an idle task the pid is 0 */
+    MoseBacktrace *trace; /* NULL: */
     GError *error;
 } MoseCpuTrace;
 
@@ -20,12 +20,12 @@ void mose_cpu_trace_free(MoseCpuTrace *trace);
  * @with_user: as unwind.h has it. mose_linux_modules() has been called (mose_orc_new()
  * does). Free with g_ptr_array_unref().
  */
-GPtrArray *mose_trace_cpus(MoseOrc *orc, gboolean with_user, GError **error);
+GPtrArray *mose_backtrace_cpus(MoseOrc *orc, gboolean with_user, GError **error);
 
 /* That of one task: where it is blocked, or else, with the guest stopped for that, of
  * the CPU on which it runs. AGAIN where it is switched too often to be seen. */
-MoseTrace *mose_trace_any(MoseOrc *orc, const MoseTask *task, gboolean with_user,
-                          GError **error);
+MoseBacktrace *mose_backtrace_any(MoseOrc *orc, const MoseTask *task,
+                                  gboolean with_user, GError **error);
 
 /*
  * Linux's number of the CPU with these registers: by its own GDT, which lies in the

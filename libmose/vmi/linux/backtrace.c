@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Stacks of tasks and CPUs, unwound at the right moment. See trace.h. */
-#include "vmi/linux/trace.h"
+/* Stacks of tasks and CPUs, unwound at the right moment. See backtrace.h. */
+#include "vmi/linux/backtrace.h"
 
 #include "util/error.h"
 
@@ -12,7 +12,7 @@ mose_cpu_trace_free(MoseCpuTrace *trace)
     if (!trace)
         return;
     mose_task_free(trace->task);
-    mose_trace_free(trace->trace);
+    mose_backtrace_free(trace->trace);
     g_clear_error(&trace->error);
     g_free(trace);
 }
@@ -76,8 +76,8 @@ trace_one(MoseOrc *orc, gboolean with_user, MoseCpuTrace *trace)
     if (!mose_task_current(kernel, trace->cpu, &task, &trace->error) ||
         !(trace->task = mose_task_read(kernel, task, &trace->error)))
         return;
-    trace->trace =
-        mose_trace_vcpu(orc, &trace->vcpu, trace->cpu, task, with_user, &trace->error);
+    trace->trace = mose_backtrace_vcpu(orc, &trace->vcpu, trace->cpu, task, with_user,
+                                       &trace->error);
 }
 
 static void
@@ -96,7 +96,7 @@ trace_all(const GArray *vcpus, gpointer data)
 }
 
 GPtrArray *
-mose_trace_cpus(MoseOrc *orc, gboolean with_user, GError **error)
+mose_backtrace_cpus(MoseOrc *orc, gboolean with_user, GError **error)
 {
     Cpus cpus = { .orc = orc,
                   .with_user = with_user,
@@ -112,10 +112,10 @@ mose_trace_cpus(MoseOrc *orc, gboolean with_user, GError **error)
 /* --- one task --- */
 
 /* NULL without an error: it runs on none. */
-static MoseTrace *
+static MoseBacktrace *
 trace_running(MoseOrc *orc, guint64 task, gboolean with_user, GError **error)
 {
-    g_autoptr(GPtrArray) traces = mose_trace_cpus(orc, with_user, error);
+    g_autoptr(GPtrArray) traces = mose_backtrace_cpus(orc, with_user, error);
 
     for (guint i = 0; traces && i < traces->len; i++) {
         MoseCpuTrace *trace = traces->pdata[i];
@@ -129,12 +129,14 @@ trace_running(MoseOrc *orc, guint64 task, gboolean with_user, GError **error)
     return NULL;
 }
 
-MoseTrace *
-mose_trace_any(MoseOrc *orc, const MoseTask *task, gboolean with_user, GError **error)
+MoseBacktrace *
+mose_backtrace_any(MoseOrc *orc, const MoseTask *task, gboolean with_user,
+                   GError **error)
 {
     for (guint i = 0; i < MAX_TRIES; i++) {
         g_autoptr(GError) cause = NULL;
-        MoseTrace *trace = mose_trace_task(orc, task->address, with_user, &cause);
+        MoseBacktrace *trace =
+            mose_backtrace_task(orc, task->address, with_user, &cause);
 
         if (!trace && g_error_matches(cause, MOSE_ERROR, MOSE_ERROR_AGAIN)) {
             g_clear_error(&cause);
