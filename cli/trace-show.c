@@ -10,26 +10,7 @@
 #include "util/json.h"
 #include "vmi/disassemble.h"
 
-static gint64 from, count;
-static int vcpu = -1;
-static gboolean only_blocks, only_info;
-static char *function;
-
-static const GOptionEntry entries[] = {
-    { "vcpu", 0, 0, G_OPTION_ARG_INT, &vcpu, "of one vCPU (default: of all, by time)",
-      "N" },
-    { "from", 0, 0, G_OPTION_ARG_INT64, &from,
-      "begin at its instruction with this number (with --vcpu)", "N" },
-    { "count", 'n', 0, G_OPTION_ARG_INT64, &count, "so many instructions at most",
-      "N" },
-    { "function", 0, 0, G_OPTION_ARG_STRING, &function, "those of one function alone",
-      "NAME" },
-    { "blocks", 'b', 0, G_OPTION_ARG_NONE, &only_blocks, "a line for each block",
-      NULL },
-    { "info", 'i', 0, G_OPTION_ARG_NONE, &only_info,
-      "what the trace says of itself, and no more", NULL },
-    { NULL },
-};
+static const MoseTraceShow *options;
 
 typedef struct {
     const MoseTrace *trace;
@@ -59,16 +40,16 @@ is_wanted(const MoseTrace *trace, const MoseTraceStep *step)
 {
     MoseTraceFound found;
 
-    return !function ||
+    return !options->function ||
            (mose_trace_name(trace, step->task,
                             mose_trace_block(trace, step->block)->address, &found) &&
-            found.symbol && strcmp(found.symbol->name, function) == 0);
+            found.symbol && strcmp(found.symbol->name, options->function) == 0);
 }
 
 static gboolean
 is_enough(const Show *show)
 {
-    return count > 0 && show->shown >= (guint64)count;
+    return options->instructions > 0 && show->shown >= (guint64)options->instructions;
 }
 
 /* --- accesses --- */
@@ -207,7 +188,7 @@ show_step(Show *show, GError **error)
         printf("%u ... %" G_GUINT64_FORMAT " events are missing\n", show->step->vcpu,
                show->step->lost);
     show->access = show->instruction = 0;
-    if (only_blocks) {
+    if (options->blocks) {
         show_block(show);
         return TRUE;
     }
@@ -222,11 +203,13 @@ show_step(Show *show, GError **error)
 static gboolean
 show_vcpu(Show *show, GError **error)
 {
-    g_autoptr(MoseTraceCursor) cursor = mose_trace_cursor_new(show->trace, (guint)vcpu);
+    g_autoptr(MoseTraceCursor) cursor =
+        mose_trace_cursor_new(show->trace, (guint)options->vcpu);
     g_autoptr(GError) cause = NULL;
     MoseTraceStep step;
 
-    if (from > 0 && !mose_trace_cursor_seek(cursor, (guint64)from, error))
+    if (options->from > 0 &&
+        !mose_trace_cursor_seek(cursor, (guint64)options->from, error))
         return FALSE;
     show->step = &step;
     while (!is_enough(show) && mose_trace_cursor_next(cursor, &step, &cause))
@@ -284,11 +267,11 @@ show_file(const char *path, GError **error)
 
     if (!trace)
         return FALSE;
-    if (only_info) {
+    if (options->info) {
         show_info(trace);
         return TRUE;
     }
-    if (vcpu >= 0 && (guint)vcpu >= mose_trace_info(trace)->n_vcpus) {
+    if (options->vcpu >= 0 && (guint)options->vcpu >= mose_trace_info(trace)->n_vcpus) {
         g_set_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND, "%s has %u vCPUs", path,
                     mose_trace_info(trace)->n_vcpus);
         return FALSE;
@@ -297,21 +280,14 @@ show_file(const char *path, GError **error)
         fprintf(stderr,
                 "%s: %s has no end: it is read up to byte %" G_GUINT64_FORMAT "\n",
                 g_get_prgname(), path, cut);
-    return vcpu >= 0 ? show_vcpu(&show, error) : show_all(&show, error);
+    return options->vcpu >= 0 ? show_vcpu(&show, error) : show_all(&show, error);
 }
 
 int
-mose_trace_show(int argc, char **argv)
+mose_trace_show(const char *path, const MoseTraceShow *what)
 {
     g_autoptr(GError) error = NULL;
-    int ret;
 
-    if (!mose_cli_parse(&argc, &argv, entries, 2, 2, &ret))
-        return ret;
-    if (from > 0 && vcpu < 0) {
-        fprintf(stderr, "%s: --from is of one vCPU: --vcpu says which\n",
-                g_get_prgname());
-        return MOSE_EXIT_USAGE;
-    }
-    return show_file(argv[2], &error) ? MOSE_EXIT_DONE : mose_cli_fail(error, NULL);
+    options = what;
+    return show_file(path, &error) ? MOSE_EXIT_DONE : mose_cli_fail(error, NULL);
 }

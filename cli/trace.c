@@ -27,6 +27,7 @@ static char *output, *function, *module, *range;
 static double seconds;
 static gint64 instructions;
 static int buffer_mb = 16, patience_ms = 1000, level = 1;
+static MoseTraceShow show = { .vcpu = -1 };
 
 static const GOptionEntry entries[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
@@ -56,6 +57,14 @@ static const GOptionEntry entries[] = {
       "memory for what waits to be written, for each vCPU (default 16)", "MB" },
     { "level", 0, 0, G_OPTION_ARG_INT, &level,
       "how hard to pack it: 1 (the default) to 19, as zstd has them", "N" },
+    { "vcpu", 0, 0, G_OPTION_ARG_INT, &show.vcpu,
+      "show: of one vCPU (default: of all, by time)", "N" },
+    { "from", 0, 0, G_OPTION_ARG_INT64, &show.from,
+      "show: begin at its instruction with this number", "N" },
+    { "blocks", 'b', 0, G_OPTION_ARG_NONE, &show.blocks, "show: a line for each block",
+      NULL },
+    { "info", 'i', 0, G_OPTION_ARG_NONE, &show.info,
+      "show: what the trace says of itself alone", NULL },
     { NULL },
 };
 
@@ -169,6 +178,8 @@ wrong_use(void)
         return "no number may be negative";
     if (buffer_mb < 1 || buffer_mb > 512 || (buffer_mb & (buffer_mb - 1)))
         return "--buffer takes a power of two, from 1 to 512";
+    if (show.vcpu >= 0 || show.from || show.blocks || show.info)
+        return "--vcpu, --from, --blocks and --info are for `mose trace show`";
     if (level < 1 || level > 19)
         return "--level takes 1 to 19";
     return NULL;
@@ -369,20 +380,39 @@ trace_guest(const char *name)
     return MOSE_EXIT_DONE;
 }
 
+static const char *
+wrong_use_of_show(void)
+{
+    if (output || only_kernel || only_user || range || module || memory || drop ||
+        seconds != 0)
+        return "a file is shown with --vcpu, --from, --instructions, --function, "
+               "--blocks and --info";
+    if (show.from > 0 && show.vcpu < 0)
+        return "--from is of one vCPU: --vcpu says which";
+    return show.from < 0 || instructions < 0 ? "no number may be negative" : NULL;
+}
+
 int
 mose_cmd_trace(int argc, char **argv)
 {
+    gboolean is_show;
     const char *wrong;
     int ret;
 
-    if (argc > 1 && strcmp(argv[1], "show") == 0)
-        return mose_trace_show(argc, argv);
-    if (!mose_cli_parse(&argc, &argv, entries, 1, 1, &ret))
+    if (!mose_cli_parse(&argc, &argv, entries, 1, 2, &ret))
         return ret;
-    wrong = wrong_use();
+    is_show = argc == 3;
+    if (is_show && strcmp(argv[1], "show") != 0)
+        wrong = "one guest at a time; or `show` and a file";
+    else
+        wrong = is_show ? wrong_use_of_show() : wrong_use();
     if (wrong) {
         fprintf(stderr, "%s: %s\n", g_get_prgname(), wrong);
         return MOSE_EXIT_USAGE;
     }
-    return trace_guest(argv[1]);
+    if (!is_show)
+        return trace_guest(argv[1]);
+    show.instructions = instructions;
+    show.function = function;
+    return mose_trace_show(argv[2], &show);
 }

@@ -4,7 +4,7 @@
 # Completion of mose(1) for bash. Needs no bash-completion.
 
 _mose_commands='host run list status stop plug unplug check emulate virtualize fork discard'
-_mose_commands+=' dump receive stream'
+_mose_commands+=' dump receive stream trace'
 # Those that look into a guest, or into a core file.
 _mose_looks='ps cpus bt modules dmesg irq net mounts files maps objects cat sym type read'
 _mose_commands+=" $_mose_looks write"
@@ -45,6 +45,11 @@ _mose_options()
     sym) echo '--all --pid --debug-info --json --help' ;;
     bt)
         echo '--all --cpu --kernel --registers --frame-pointers --debug-info --json --help'
+        ;;
+    trace)
+        echo '--output --kernel --user --function --module --range --memory --no-values' \
+            '--seconds --instructions --drop --patience --buffer --level --vcpu --from' \
+            '--blocks --info --json --help'
         ;;
     type) echo '--max --depth --elements --nonzero --json --help' ;;
     ps) echo '--threads --tree --full --long --container --columns --json --help' ;;
@@ -102,6 +107,14 @@ _mose_words()
     fork) if (($2 == 2)); then _mose_guests; fi ;;
     discard) _mose_forks ;;
     dump) if (($2 == 2)); then _mose_guests; else echo FILES; fi ;;
+    trace)
+        if (($2 == 2)); then
+            _mose_guests
+            echo show
+        else
+            echo FILES
+        fi
+        ;;
     unplug | write) if (($2 == 2)); then _mose_guests; fi ;;
     stream) if (($2 == 2)); then echo 'show diff'; else echo FILES; fi ;;
     esac
@@ -131,6 +144,10 @@ _mose_argument()
     read:--output | read:-o | cat:--output | cat:-o | write:--file) echo FILES ;;
     read:--bits) echo '16 32 64' ;;
     read:--pid | read:--cpu | read:--min | cat:--pid | sym:--pid) ;;
+    trace:--output | trace:-o) echo FILES ;;
+    trace:--function | trace:--module | trace:--range | trace:--seconds | trace:-s) ;;
+    trace:--instructions | trace:-n | trace:--patience | trace:--buffer) ;;
+    trace:--level | trace:--vcpu | trace:--from) ;;
     write:--pid | write:--cpu | write:--text | write:--expect) ;;
     fork:--overlay-dir | fork:--export | fork:--import) echo FILES ;;
     emulate:--network | virtualize:--network) echo 'there home' ;;
