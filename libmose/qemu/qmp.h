@@ -73,7 +73,8 @@ typedef struct {
  * first; the answers of the others are there all the same. Errors: those of
  * mose_qmp_execute().
  */
-gboolean mose_qmp_batch(MoseQmp *qmp, MoseQmpCommand *commands, gsize n, GError **error);
+gboolean mose_qmp_batch(MoseQmp *qmp, MoseQmpCommand *commands, gsize n,
+                        GError **error);
 
 /* mose_qmp_hmp() as one of several: the command, and the text of its answer. */
 MoseQmpCommand mose_qmp_hmp_command(const char *line);

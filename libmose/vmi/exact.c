@@ -64,7 +64,8 @@ ask_stopped(MoseQmp *qmp, const Still *still, GError **error)
         [CONT] = { .command = "cont" },
     };
     gboolean ok = mose_qmp_batch(qmp, steps, still->func ? CONT : N_STEPS, error);
-    g_autofree char *text = steps[ASK].answer ? mose_qmp_hmp_text(steps[ASK].answer) : NULL;
+    g_autofree char *text =
+        steps[ASK].answer ? mose_qmp_hmp_text(steps[ASK].answer) : NULL;
 
     if (still->func) {
         if (ok)
