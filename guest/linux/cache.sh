@@ -18,6 +18,7 @@ guest_dir()
 kernel_suite()
 {
     case $1 in
+    5.10) echo bullseye ;;
     6.1) echo bookworm ;;
     6.12) echo trixie ;;
     7) echo trixie-backports ;;

@@ -8,7 +8,7 @@
 #define READY_SECONDS 120
 #define WITNESS_FILE "/run/witness.out"
 
-const char *const kernels_all[] = { "6.1", "6.12", "7", NULL };
+const char *const kernels_all[] = { "5.10", "6.1", "6.12", "7", NULL };
 
 static const guint vcpus_all[] = { 1, 4 };
 
@@ -19,6 +19,16 @@ typedef struct {
 } Case;
 
 static GPtrArray *shared; /* KernelsGuest */
+
+gboolean
+kernels_is_older(const KernelsGuest *guest, int major, int minor)
+{
+    char *end;
+    int own = (int)g_ascii_strtoll(guest->kernel, &end, 10);
+
+    return own < major ||
+           (own == major && *end == '.' && g_ascii_strtoll(end + 1, NULL, 10) < minor);
+}
 
 /* The directory of its images; NULL, and *@ret_why, where it cannot be made. */
 static char *

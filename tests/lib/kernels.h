@@ -32,6 +32,9 @@ typedef struct {
 
 typedef void (*KernelsTest)(const KernelsGuest *guest);
 
+/* Whether its kernel is older than that version. */
+gboolean kernels_is_older(const KernelsGuest *guest, int major, int minor);
+
 /*
  * Add @test as PATH/KERNEL/VCPUS for each kernel with one vCPU and with four; the guest
  * is booted when the first test needs it. kernels_run_tests() is vm_run_tests() for a

@@ -368,8 +368,18 @@ check_sleep(const KernelsGuest *guest)
     g_strchomp(pid);
     trace = mose_json_element(bt_traces_of(guest->vm, pid, &all), 0);
     g_test_message("%s", said);
-    g_assert_cmpuint(g_strv_length(stack), >, 3);
+    /* Before Linux 5.15 it loses its own way where a return probe is; so is it said
+     * here. */
+    if (kernels_is_older(guest, 5, 15) && g_strv_length(stack) == 1) {
+        JsonArray *frames = mose_json_array(trace, "frames");
+
+        g_assert_cmpstr(bt_frame_name(frames, json_array_get_length(frames) - 1), ==,
+                        stack[0]);
+        g_assert_nonnull(mose_json_string(trace, "incomplete", NULL));
+        return;
+    }
     g_assert_true(is_same(trace, stack));
+    g_assert_cmpuint(g_strv_length(stack), >, 3);
     g_assert_cmpuint(
         bt_find_frame(mose_json_array(trace, "frames"), "hrtimer_nanosleep"), !=,
         G_MAXUINT);

@@ -88,17 +88,22 @@ static void
 test_modules(const KernelsGuest *guest)
 {
     g_autofree char *tainted = NULL;
+    /* Which on the ISA bus is one module, and since 5.13 two. */
+    const char *name = kernels_is_older(guest, 5, 13) ? "pvpanic" : "pvpanic_pci";
+    g_autofree char *cut = g_strdup_printf(
+        "rmmod %s; f=/lib/modules/%s.ko\n"
+        "head -c $(($(wc -c <$f) - 28)) $f >/run/u.ko; insmod /run/u.ko",
+        name, name);
+    g_autofree char *look = g_strdup_printf("grep '^%s ' /proc/modules", name);
+    g_autofree char *whole =
+        g_strdup_printf("rmmod %s; insmod /lib/modules/%s.ko", name, name);
 
     assert_modules(guest);
-    vm_shell(guest->vm,
-             "rmmod pvpanic_pci\n"
-             "size=$(wc -c </lib/modules/pvpanic_pci.ko)\n"
-             "head -c $((size - 28)) /lib/modules/pvpanic_pci.ko >/run/u.ko\n"
-             "insmod /run/u.ko");
-    tainted = vm_guest_output(guest->vm, "grep ^pvpanic_pci /proc/modules", NULL);
+    vm_shell(guest->vm, cut);
+    tainted = vm_guest_output(guest->vm, look, NULL);
     g_assert_nonnull(strstr(tainted, "(E)"));
     assert_modules(guest);
-    vm_shell(guest->vm, "rmmod pvpanic_pci; insmod /lib/modules/pvpanic_pci.ko");
+    vm_shell(guest->vm, whole);
     assert_modules(guest);
 }
 
@@ -308,7 +313,8 @@ test_types(const KernelsGuest *guest)
         check_types(&look, *name, (const guint8 *)theirs, size);
         n++;
     }
-    g_assert_cmpuint(n, >=, 5);
+    if (!kernels_is_older(guest, 5, 11))
+        g_assert_cmpuint(n, >=, 5);
     g_assert_null(mose_linux_module_types(look.kernel, "no_such", &error));
     g_assert_error(error, MOSE_ERROR, MOSE_ERROR_NOT_FOUND);
 }

@@ -277,6 +277,16 @@ mose_linux_find(MoseMemory *memory, GError **error)
 }
 
 gboolean
+mose_linux_is_older(const MoseLinux *kernel, int major, int minor)
+{
+    char *end;
+    gint64 own = g_ascii_strtoll(kernel->release, &end, 10);
+
+    return own < major ||
+           (own == major && *end == '.' && g_ascii_strtoll(end + 1, NULL, 10) < minor);
+}
+
+gboolean
 mose_linux_need_types(const MoseLinux *kernel, GError **error)
 {
     if (kernel->types)

@@ -37,6 +37,10 @@ MoseLinux *mose_linux_find(MoseMemory *memory, GError **error);
 void mose_linux_free(MoseLinux *kernel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseLinux, mose_linux_free)
 
+/* Whether its release says that it is older than that version: for what nothing in its
+ * types or symbols tells. */
+gboolean mose_linux_is_older(const MoseLinux *kernel, int major, int minor);
+
 /* For what needs types: UNSUPPORTED, saying so, where the kernel has no BTF. */
 gboolean mose_linux_need_types(const MoseLinux *kernel, GError **error);
 

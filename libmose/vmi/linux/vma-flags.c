@@ -20,6 +20,9 @@ static const struct {
     { "VMA_UFFD_RWP_BIT", "ur" },    { "VMA_SHADOW_STACK_BIT", "ss" },
 };
 
+/* VM_DENYWRITE (include/linux/mm.h) up to 5.14, and nothing since. */
+#define DENY_WRITE_BIT 11
+
 /* The protection key's, x86: not shown there, either. */
 #define KEY_BITS (G_GUINT64_CONSTANT(15) << 32)
 
@@ -30,6 +33,8 @@ letters_of(const MoseLinux *kernel, guint bit)
 
     if (bit < G_N_ELEMENTS(fixed) && fixed[bit])
         return fixed[bit];
+    if (bit == DENY_WRITE_BIT && mose_linux_is_older(kernel, 5, 15))
+        return "dw";
     for (guint i = 0; kernel->types && i < G_N_ELEMENTS(named); i++)
         if (mose_types_enumerator(kernel->types, named[i].enumerator, &value) &&
             value == bit)
