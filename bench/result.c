@@ -103,7 +103,7 @@ bench_skipped(const char *figure, const char *what, const char *why)
 }
 
 void
-bench_begin(int *argc, char ***argv)
+bench_begin_alone(int *argc, char ***argv)
 {
     g_test_init(argc, argv, NULL);
     if (*argc != 2) {
@@ -111,6 +111,12 @@ bench_begin(int *argc, char ***argv)
         exit(2);
     }
     results = (*argv)[1];
+}
+
+void
+bench_begin(int *argc, char ***argv)
+{
+    bench_begin_alone(argc, argv);
     vm_setup();
     if (vm_why_not())
         g_error("%s", vm_why_not());

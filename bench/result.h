@@ -30,5 +30,7 @@ void bench_skipped(const char *figure, const char *what, const char *why);
 
 /* Begin: @argv is that of main(): BENCH RESULTS. Aborts where no guest can run. */
 void bench_begin(int *argc, char ***argv);
+/* The same for what needs no guest; there is nothing to end then. */
+void bench_begin_alone(int *argc, char ***argv);
 /* End whatever guests are left. */
 void bench_end(void);
