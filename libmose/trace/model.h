@@ -94,7 +94,7 @@ trace_model_follow(TraceModel *model, guint32 number)
 {
     model->followers[model->context >> (32 - TRACE_CONTEXT_BITS)] = number;
     model->records[model->last].successor = number;
-    model->context = model->context << 6 ^ number * 0x9e3779b1u;
+    model->context = model->context << 11 ^ number * 0x9e3779b1u;
     model->last = number;
 }
 
