@@ -11,7 +11,7 @@
 
 #include <json-glib/json-glib.h>
 
-#define MOSE_TRACE_VCPUS_MAX 1024u
+#define MOSE_TRACE_VCPUS_MAX 256u
 #define MOSE_TRACE_INSTRUCTIONS_MAX 512u   /* of a block */
 #define MOSE_TRACE_INSTRUCTION_LEN_MAX 15u /* Intel SDM vol. 2, 2.3.11 */
 #define MOSE_TRACE_BLOCKS_MAX (1u << 24)   /* that are defined */

@@ -294,7 +294,7 @@ static void
 test_forged_file(void)
 {
     static const char *const infos[] = { "{", "{}", "{\"vcpus\": 0}",
-                                         "{\"vcpus\": 1025}",
+                                         "{\"vcpus\": 257}",
                                          "{\"vcpus\": 1, \"registers\": [1]}" };
 
     for (gsize i = 0; i < G_N_ELEMENTS(infos); i++) {

@@ -126,7 +126,7 @@ test_merge(gconstpointer data)
         g_assert_cmpuint(next[i], ==, plan->n_steps);
 }
 
-/* --- what is said without a block --- */
+/* --- small traces --- */
 
 static MoseTraceWriter *
 begin(const char *path, guint n_vcpus)
@@ -187,6 +187,81 @@ test_ends(void)
             g_assert_cmpuint(step.lost, ==, vcpu == 0 ? 0 : vcpu == 1 ? 77 : 7);
             g_assert_cmpuint(step.time, ==, vcpu == 2 ? 99 : 0);
         }
+    }
+}
+
+/* --- threads --- */
+
+#define THREADS 4u
+#define THREAD_STEPS 200000u
+#define STEPS_A_BLOCK 500u
+
+typedef struct {
+    MoseTraceWriter *writer;
+    guint vcpu;
+} ThreadStart;
+
+/* Where the vCPU is in its step @i. */
+static guint64
+address_of(guint vcpu, guint i)
+{
+    return (guint64)vcpu << 32 | i / STEPS_A_BLOCK;
+}
+
+static gpointer
+run_vcpu(gpointer data)
+{
+    const ThreadStart *start = data;
+    guint32 id = 0;
+
+    for (guint i = 0; i < THREAD_STEPS; i++) {
+        const MoseTraceBlock block = { address_of(start->vcpu, i), 1,
+                                       (const guint8 *)"\1", (const guint8 *)"\x90" };
+        MoseTraceAccess access = { .size = 8 };
+
+        if (i % STEPS_A_BLOCK == 0)
+            id = mose_trace_writer_define(start->writer, &block);
+        /* Addresses that nobody foresees, for many chunks. */
+        access.address = (guint64)i * i * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15);
+        mose_trace_writer_block(start->writer, start->vcpu, id);
+        for (guint k = 0; k < 3; k++, access.address *= 3)
+            mose_trace_writer_access(start->writer, start->vcpu, &access);
+    }
+    return NULL;
+}
+
+/* Each vCPU by a thread of its own, all of which define blocks. */
+static void
+test_threads(void)
+{
+    g_autofree char *path = g_build_filename(dir, "trace", NULL);
+    const MoseTraceInfo info = { .n_vcpus = THREADS, .memory = TRUE };
+    g_autoptr(GError) error = NULL;
+    MoseTraceWriter *writer = mose_trace_create(path, &info, 1, &error);
+    GThread *threads[THREADS];
+    ThreadStart starts[THREADS];
+    g_autoptr(MoseTrace) trace = NULL;
+
+    g_assert_no_error(error);
+    for (guint i = 0; i < THREADS; i++) {
+        starts[i] = (ThreadStart){ writer, i };
+        threads[i] = g_thread_new("vcpu", run_vcpu, &starts[i]);
+    }
+    for (guint i = 0; i < THREADS; i++)
+        g_thread_join(threads[i]);
+    trace = end(writer, path);
+    g_assert_cmpuint(mose_trace_n_blocks(trace), ==,
+                     THREADS * THREAD_STEPS / STEPS_A_BLOCK);
+    for (guint vcpu = 0; vcpu < THREADS; vcpu++) {
+        g_autoptr(MoseTraceCursor) cursor = mose_trace_cursor_new(trace, vcpu);
+        MoseTraceStep step;
+        guint i = 0;
+
+        for (; mose_trace_cursor_next(cursor, &step, &error); i++)
+            g_assert_cmpuint(mose_trace_block(trace, step.block)->address, ==,
+                             address_of(vcpu, i));
+        g_assert_no_error(error);
+        g_assert_cmpuint(i, ==, THREAD_STEPS);
     }
 }
 
@@ -265,6 +340,7 @@ main(int argc, char **argv)
     }
     g_test_add_func("/trace/ends", test_ends);
     g_test_add_func("/trace/names", test_names);
+    g_test_add_func("/trace/threads", test_threads);
     ret = g_test_run();
     g_rmdir(dir);
     return ret;
