@@ -33,7 +33,8 @@ typedef struct MoseTraceWriter MoseTraceWriter;
 MoseTraceWriter *mose_trace_create(const char *path, const MoseTraceInfo *info,
                                    int level, GError **error);
 
-/* The same in the empty file @take_fd, which is taken over, and called @what in errors. */
+/* The same in the empty file @take_fd, which is taken over, and called @what in errors.
+ */
 MoseTraceWriter *mose_trace_writer_new(int take_fd, const char *what,
                                        const MoseTraceInfo *info, int level,
                                        GError **error);

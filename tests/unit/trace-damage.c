@@ -203,8 +203,7 @@ static void
 test_full(void)
 {
     g_autoptr(TraceStory) story = trace_story_new(&large);
-    gsize len;
-    g_autofree char *data = write_one(story, &len);
+    guint64 len = trace_story_write(story, path, 1);
     MoseTraceInfo info = { .n_vcpus = 1 };
     g_autoptr(GError) error = NULL;
 
