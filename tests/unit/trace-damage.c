@@ -203,10 +203,12 @@ static void
 test_full(void)
 {
     g_autoptr(TraceStory) story = trace_story_new(&large);
-    guint64 len = trace_story_write(story, path, 1);
+    g_autofree char *file = g_build_filename(dir, "whole", NULL);
+    guint64 len = trace_story_write(story, file, 1);
     MoseTraceInfo info = { .n_vcpus = 1 };
     g_autoptr(GError) error = NULL;
 
+    g_unlink(file);
     signal(SIGXFSZ, SIG_IGN);
     check_full(story, 5000);
     check_full(story, len / 2);

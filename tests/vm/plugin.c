@@ -341,7 +341,9 @@ test_killed(void)
 {
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(MoseGuest) opened = NULL;
-    g_autoptr(Told) told = NULL;
+    g_autoptr(MoseSession) session = NULL;
+    g_autoptr(Told) told = told_new();
+    g_autoptr(GError) error = NULL;
     MosePlan plan = plan_of(0, G_MAXUINT64, TRUE);
 
     if (vm_cannot_run())
@@ -359,8 +361,12 @@ test_killed(void)
         json_object_unref(vm_assert_healthy(guest));
     }
     opened = locked(guest);
-    told = tell(opened, &plan, 50);
-    g_assert_cmpuint(told->n_blocks, >, 0);
+    plan.patience_ms = 0;
+    session = mose_session_begin(opened, &plan, WORDS, &error);
+    g_assert_no_error(error);
+    json_object_unref(vm_assert_healthy(guest));
+    g_assert_true(mose_session_end(session, &sink, told, &error));
+    g_assert_cmpuint(told->n_blocks, >, 1000);
     g_array_unref(plan.ranges);
 }
 
