@@ -14,7 +14,7 @@ typedef struct {
     MoseProcess *process;
     MoseQmp *qmp;          /* monitor MOSE_MONITOR_SWITCH */
     MoseCommandLine *line; /* what is to be renamed and forwarded afterwards */
-    gboolean plugin; /* it has been given one */
+    gboolean plugin;       /* it has been given one */
     char *log;
 } MoseLaunch;
 

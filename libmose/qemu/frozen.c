@@ -20,10 +20,11 @@ mose_frozen_module(GError **error)
     char *path = mose_module_path(&mose_module_frozen);
 
     if (!path)
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
-                    "%s is missing, which keeps a guest's memory apart from its forks'; "
-                    "install MOSE whole, or name it in $%s",
-                    mose_module_frozen.installed, mose_module_frozen.variable);
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+            "%s is missing, which keeps a guest's memory apart from its forks'; "
+            "install MOSE whole, or name it in $%s",
+            mose_module_frozen.installed, mose_module_frozen.variable);
     return path;
 }
 

@@ -395,8 +395,8 @@ mose_qmp_batch(MoseQmp *qmp, MoseQmpCommand *commands, gsize n, GError **error)
     if (!send_commands(qmp, text->str, -1, error))
         return FALSE;
     for (gsize i = 0; i < n && !qmp->dead; i++) {
-        commands[i].answer = receive_answer(qmp, commands[i].command, ids->pdata[i],
-                                            ok ? error : NULL);
+        commands[i].answer =
+            receive_answer(qmp, commands[i].command, ids->pdata[i], ok ? error : NULL);
         ok = ok && commands[i].answer;
     }
     return ok;
@@ -444,7 +444,8 @@ mose_qmp_hmp_command(const char *line)
 char *
 mose_qmp_hmp_text(JsonNode *answer)
 {
-    const char *text = JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_string(answer) : NULL;
+    const char *text =
+        JSON_NODE_HOLDS_VALUE(answer) ? json_node_get_string(answer) : NULL;
     g_auto(GStrv) parts = g_strsplit(text ? text : "", "\r\n", -1);
 
     return g_strjoinv("\n", parts);
