@@ -16,7 +16,8 @@ typedef struct {
     const MoseTrace *trace;
     const MoseTraceStep *step;
     guint64 shown;
-    guint access; /* the next one of the step's */
+    guint32 *tasks; /* the last one that was shown, of each vCPU */
+    guint access;   /* the next one of the step's */
     guint instruction;
 } Show;
 
@@ -113,6 +114,18 @@ print_accesses(Show *show)
 /* --- instructions --- */
 
 static void
+add_task(const Show *show, JsonObject *object)
+{
+    const MoseTraceTask *task = mose_trace_task(show->trace, show->step->task);
+    g_autofree char *name = task ? g_strndup(task->name, sizeof(task->name)) : NULL;
+
+    if (!task)
+        return;
+    json_object_set_int_member(object, "pid", task->pid);
+    json_object_set_string_member(object, "comm", name);
+}
+
+static void
 show_json(Show *show, const MoseInstruction *instruction, const char *name)
 {
     g_autofree char *address =
@@ -124,6 +137,7 @@ show_json(Show *show, const MoseInstruction *instruction, const char *name)
         "s", instruction->text, NULL);
     g_autofree char *text = NULL;
 
+    add_task(show, object);
     if (mose_trace_info(show->trace)->memory)
         json_object_set_array_member(object, "accesses", accesses_json(show));
     text = mose_json_text(object, FALSE);
@@ -165,8 +179,10 @@ show_block(Show *show)
             (gint64)show->step->instruction, "time-ns", "i", (gint64)show->step->time,
             "address", "s", address, "symbol", "s", name, "instructions", "i",
             (gint64)block->n, "executed", "i", (gint64)show->step->executed, NULL);
-        g_autofree char *text = mose_json_text(object, FALSE);
+        g_autofree char *text = NULL;
 
+        add_task(show, object);
+        text = mose_json_text(object, FALSE);
         puts(text);
     } else {
         printf("%u %10" G_GUINT64_FORMAT " %016" G_GINT64_MODIFIER "x %-28s %u",
@@ -175,6 +191,20 @@ show_block(Show *show)
         printf(show->step->executed < block->n ? " of %u\n" : "\n", block->n);
     }
     show->shown += show->step->executed;
+}
+
+/* Where another task runs. */
+static void
+show_task(Show *show)
+{
+    const MoseTraceTask *task = mose_trace_task(show->trace, show->step->task);
+    guint32 *last = &show->tasks[show->step->vcpu];
+
+    if (!task || show->step->task == *last || mose_cli_json())
+        return;
+    *last = show->step->task;
+    printf("%u --- %u %.*s\n", show->step->vcpu, task->pid, (int)sizeof(task->name),
+           task->name);
 }
 
 /* All of a block's instructions are disassembled: a code that was cut has its bytes. */
@@ -187,6 +217,7 @@ show_step(Show *show, GError **error)
     if (show->step->lost > 0 && !mose_cli_json())
         printf("%u ... %" G_GUINT64_FORMAT " events are missing\n", show->step->vcpu,
                show->step->lost);
+    show_task(show);
     show->access = show->instruction = 0;
     if (options->blocks) {
         show_block(show);
@@ -263,6 +294,7 @@ show_file(const char *path, GError **error)
 {
     g_autoptr(MoseTrace) trace = mose_trace_open(path, error);
     Show show = { .trace = trace };
+    g_autofree guint32 *tasks = NULL;
     guint64 cut;
 
     if (!trace)
@@ -280,6 +312,9 @@ show_file(const char *path, GError **error)
         fprintf(stderr,
                 "%s: %s has no end: it is read up to byte %" G_GUINT64_FORMAT "\n",
                 g_get_prgname(), path, cut);
+    tasks = g_new(guint32, mose_trace_info(trace)->n_vcpus);
+    memset(tasks, 0xff, mose_trace_info(trace)->n_vcpus * sizeof(guint32));
+    show.tasks = tasks;
     return options->vcpu >= 0 ? show_vcpu(&show, error) : show_all(&show, error);
 }
 

@@ -23,7 +23,7 @@
 #define MB (1u << 20)
 
 static gboolean only_kernel, only_user, memory, no_values, drop;
-static char *output, *function, *module, *range;
+static char *output, *function, *module, *range, *task;
 static double seconds;
 static gint64 instructions;
 static int buffer_mb = 16, patience_ms = 1000, level = 1;
@@ -42,6 +42,10 @@ static const GOptionEntry entries[] = {
     { "module", 0, 0, G_OPTION_ARG_STRING, &module, "a kernel module's code", "NAME" },
     { "range", 0, 0, G_OPTION_ARG_STRING, &range, "the code at these addresses",
       "FIRST-LAST" },
+    { "pid", 0, 0, G_OPTION_ARG_STRING, &task,
+      "what a process, or a thread, executes alone, in the kernel too: its pid or its "
+      "name",
+      "PID|COMM" },
     { "memory", 'm', 0, G_OPTION_ARG_NONE, &memory,
       "and each access of memory: address and value", NULL },
     { "no-values", 0, 0, G_OPTION_ARG_NONE, &no_values, "addresses alone", NULL },
@@ -146,6 +150,18 @@ add_module(MosePlan *plan, const MoseLook *look, GError **error)
     return FALSE;
 }
 
+/* Where the kernel goes from task to task; 0: they are not known. */
+static guint64
+switch_address(const MoseLook *look)
+{
+    guint64 address;
+
+    return look->kernel && look->kernel->types &&
+                   mose_linux_symbol(look->kernel, "__switch_to_asm", &address, NULL)
+               ? address
+               : 0;
+}
+
 static gboolean
 make_plan(MosePlan *plan, const MoseLook *look, GError **error)
 {
@@ -153,6 +169,7 @@ make_plan(MosePlan *plan, const MoseLook *look, GError **error)
     plan->accesses = memory;
     plan->values = memory && !no_values;
     plan->patience_ms = drop ? 0 : (guint)patience_ms;
+    plan->switch_address = switch_address(look);
     if (only_kernel)
         return add_range(plan, KERNEL_FIRST, G_MAXUINT64);
     if (only_user)
@@ -230,6 +247,12 @@ begin(Work *work, const char *path, GError **error)
     ranges = plan.ranges;
     if (!good)
         return FALSE;
+    if (task && !plan.switch_address) {
+        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                    "%s: its tasks are not known: --pid needs a Linux with BTF",
+                    work->look.name);
+        return FALSE;
+    }
     /* The session first: it starts guardians, the writer a thread. */
     work->session =
         mose_session_begin(work->look.guest, &plan, (guint)buffer_mb * (MB / 8), error);
@@ -248,7 +271,8 @@ begin(Work *work, const char *path, GError **error)
         return FALSE;
     work->recorder = mose_recorder_new(work->writer, mose_session_vcpus(work->session),
                                        (guint64)work->begin_us * 1000);
-    return TRUE;
+    return !plan.switch_address ||
+           mose_recorder_watch_tasks(work->recorder, work->look.kernel, task, error);
 }
 
 static gboolean
@@ -383,8 +407,8 @@ trace_guest(const char *name)
 static const char *
 wrong_use_of_show(void)
 {
-    if (output || only_kernel || only_user || range || module || memory || drop ||
-        seconds != 0)
+    if (output || task || only_kernel || only_user || range || module || memory ||
+        drop || seconds != 0)
         return "a file is shown with --vcpu, --from, --instructions, --function, "
                "--blocks and --info";
     if (show.from > 0 && show.vcpu < 0)

@@ -47,7 +47,7 @@ _mose_options()
         echo '--all --cpu --kernel --registers --frame-pointers --debug-info --json --help'
         ;;
     trace)
-        echo '--output --kernel --user --function --module --range --memory --no-values' \
+        echo '--output --pid --kernel --user --function --module --range --memory --no-values' \
             '--seconds --instructions --drop --patience --buffer --level --vcpu --from' \
             '--blocks --info --json --help'
         ;;
@@ -145,7 +145,7 @@ _mose_argument()
     read:--bits) echo '16 32 64' ;;
     read:--pid | read:--cpu | read:--min | cat:--pid | sym:--pid) ;;
     trace:--output | trace:-o) echo FILES ;;
-    trace:--function | trace:--module | trace:--range | trace:--seconds | trace:-s) ;;
+    trace:--pid | trace:--function | trace:--module | trace:--range | trace:--seconds | trace:-s) ;;
     trace:--instructions | trace:-n | trace:--patience | trace:--buffer) ;;
     trace:--level | trace:--vcpu | trace:--from) ;;
     write:--pid | write:--cpu | write:--text | write:--expect) ;;

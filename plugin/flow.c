@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "plugin/core.h"
+#include "plugin/switches.h"
 
 /* How many blocks there are between two times. */
 #define BLOCKS_A_TIME 1024
@@ -53,6 +54,14 @@ tell_time(Producer *ring)
     producer_put(ring, (guint64)g_get_monotonic_time() * 1000);
 }
 
+static void
+tell_task(Producer *ring)
+{
+    producer_put(ring, MOSE_EVENT_TASK);
+    producer_put(ring, ring->task);
+    ring->other_task = FALSE;
+}
+
 static guint
 begun(const Score *score)
 {
@@ -85,7 +94,7 @@ on_block(unsigned int vcpu, void *number)
         return;
     }
     score->at = 0;
-    room = producer_has_room(ring, 4);
+    room = producer_has_room(ring, 6);
     if (G_UNLIKELY(ring->skipping || !room)) {
         if (ring->lost == 0)
             ring->before = executed;
@@ -97,6 +106,8 @@ on_block(unsigned int vcpu, void *number)
         tell_lost(ring);
         executed = 0;
     }
+    if (G_UNLIKELY(ring->other_task))
+        tell_task(ring);
     if (score->n_blocks++ % BLOCKS_A_TIME == 0)
         tell_time(ring);
     producer_put(ring, MOSE_EVENT_BLOCK | (guint64)executed << 8 |
@@ -231,7 +242,10 @@ on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     guint32 number;
     gboolean told;
 
-    if (!producer_recording || n == 0 || !plan_wants(plan, qemu_plugin_tb_vaddr(tb)))
+    if (!producer_recording || n == 0)
+        return;
+    switches_instrument(plan, tb);
+    if (!plan_wants(plan, qemu_plugin_tb_vaddr(tb)))
         return;
     g_mutex_lock(&plan->code_lock);
     told = tell_code(tb, n, &number);

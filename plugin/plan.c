@@ -21,13 +21,19 @@ invalid(const char *what, GError **error)
 }
 
 static gboolean
+parse_address(const char *text, guint64 *ret)
+{
+    return text && g_str_has_prefix(text, "0x") &&
+           g_ascii_string_to_unsigned(text + 2, 16, 0, G_MAXUINT64, ret, NULL);
+}
+
+static gboolean
 read_address(JsonArray *pair, guint i, guint64 *ret)
 {
     JsonNode *node = json_array_get_element(pair, i);
-    const char *text = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
 
-    return text && g_str_has_prefix(text, "0x") &&
-           g_ascii_string_to_unsigned(text + 2, 16, 0, G_MAXUINT64, ret, NULL);
+    return parse_address(
+        JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL, ret);
 }
 
 static gboolean
@@ -92,11 +98,16 @@ plan_new(JsonObject *request, int fd, GError **error)
 {
     g_autoptr(Plan) plan = g_new0(Plan, 1);
     gint64 patience = mose_json_int(request, "patience-us", 0);
+    const char *at = mose_json_string(request, "switch", NULL);
 
     g_mutex_init(&plan->code_lock);
     plan->ranges = g_array_new(FALSE, FALSE, sizeof(PlanRange));
     plan->accesses = mose_json_bool(request, "accesses", FALSE);
     plan->values = mose_json_bool(request, "values", FALSE);
+    if (at && !parse_address(at, &plan->switch_address)) {
+        invalid("where tasks change is no address", error);
+        return NULL;
+    }
     if (!read_ranges(plan, mose_json_array(request, "ranges"), error) ||
         !map_rings(plan, fd, error))
         return NULL;

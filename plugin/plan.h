@@ -12,9 +12,10 @@ typedef struct {
 } PlanRange;
 
 typedef struct {
-    GArray *ranges;    /* PlanRange; blocks that begin there */
-    gboolean accesses; /* of memory */
-    gboolean values;   /* that they have loaded or stored */
+    GArray *ranges;         /* PlanRange; blocks that begin there */
+    gboolean accesses;      /* of memory */
+    gboolean values;        /* that they have loaded or stored */
+    guint64 switch_address; /* where the next task is the second argument; 0: nowhere */
     void *file;
     gsize file_size;
     guint n_vcpus;
@@ -26,7 +27,8 @@ typedef struct {
 
 /*
  * From a request
- *   {"ranges": [[FIRST, LAST], ...], "accesses": B, "values": B, "patience-us": N}
+ *   {"ranges": [[FIRST, LAST], ...], "accesses": B, "values": B, "patience-us": N,
+ *    "switch": ADDRESS}
  * with addresses as strings ("0x..."), and the rings' file @fd, which stays the
  * caller's. INVALID: what is wrong in it.
  */

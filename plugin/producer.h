@@ -11,10 +11,12 @@ typedef struct {
     guint64 head; /* ours; the reader is told of it now and then */
     guint64 tail; /* the reader's, as it was when we looked */
     guint64 told;
-    guint64 lost;       /* blocks since the last one that was told of */
-    guint before;       /* how many instructions of that were begun */
-    gboolean skipping;  /* what the block that runs does is not told of */
-    gboolean over;      /* nothing more is */
+    guint64 lost;        /* blocks since the last one that was told of */
+    guint before;        /* how many instructions of that were begun */
+    gboolean skipping;   /* what the block that runs does is not told of */
+    gboolean over;       /* nothing more is */
+    gboolean other_task; /* a task that was not told of yet runs: */
+    guint64 task;
     gint64 patience_us; /* how long to wait for the reader, which may be 0 */
 } Producer;
 

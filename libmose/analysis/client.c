@@ -239,9 +239,8 @@ add_address(JsonArray *pair, guint64 address)
     json_array_add_string_element(pair, text);
 }
 
-gboolean
-mose_plugin_arm(MosePlugin *plugin, const MosePlan *plan, const MoseRings *rings,
-                GError **error)
+static JsonArray *
+ranges_json(const MosePlan *plan)
 {
     JsonArray *ranges = json_array_new();
 
@@ -253,12 +252,25 @@ mose_plugin_arm(MosePlugin *plugin, const MosePlan *plan, const MoseRings *rings
         add_address(pair, range->last);
         json_array_add_array_element(ranges, pair);
     }
-    return change(plugin,
-                  mose_json_object("execute", "s", "arm", "ranges", "a", ranges,
-                                   "accesses", "b", plan->accesses, "values", "b",
-                                   plan->values, "patience-us", "i",
-                                   (gint64)plan->patience_ms * 1000, NULL),
-                  mose_rings_fd(rings), error);
+    return ranges;
+}
+
+gboolean
+mose_plugin_arm(MosePlugin *plugin, const MosePlan *plan, const MoseRings *rings,
+                GError **error)
+{
+    JsonObject *request =
+        mose_json_object("execute", "s", "arm", "ranges", "a", ranges_json(plan),
+                         "accesses", "b", plan->accesses, "values", "b", plan->values,
+                         "patience-us", "i", (gint64)plan->patience_ms * 1000, NULL);
+
+    if (plan->switch_address) {
+        g_autofree char *at =
+            g_strdup_printf("0x%" G_GINT64_MODIFIER "x", plan->switch_address);
+
+        json_object_set_string_member(request, "switch", at);
+    }
+    return change(plugin, request, mose_rings_fd(rings), error);
 }
 
 gboolean

@@ -17,6 +17,9 @@ typedef struct {
     GArray *ranges;    /* MoseRange; blocks that begin in one of them */
     gboolean accesses; /* of memory, and */
     gboolean values;   /* what was loaded or stored */
+    guint64
+        switch_address; /* the kernel's function that has the task that runs next as
+                         * its second argument: tasks are told of; 0: they are not */
     guint
         patience_ms; /* how long a vCPU waits for a reader that does not keep up; 0: it
                       * goes on at once, and what it did is lost, and told as lost */

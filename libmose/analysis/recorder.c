@@ -4,10 +4,16 @@
 
 #include <string.h>
 
+#include "analysis/recorder-tasks.h"
 #include "vmi/linux/modules.h"
+#include "vmi/linux/tasks.h"
+
+#define USER_LAST G_GUINT64_CONSTANT(0x00ffffffffffffff)
 
 typedef struct {
-    guint32 block; /* the last one; MOSE_TRACE_NO_BLOCK: none */
+    guint32 block; /* the last one that is recorded; MOSE_TRACE_NO_BLOCK: none */
+    guint32 task;
+    gboolean unwanted; /* what it runs is not recorded */
 } Vcpu;
 
 typedef struct {
@@ -19,6 +25,8 @@ struct MoseRecorder {
     MoseTraceWriter *writer;
     guint64 begin_ns;
     GArray *code; /* Code, by number */
+    guint n_vcpus;
+    RecorderTasks *tasks; /* NULL: they are not watched */
     Vcpu vcpus[MOSE_RING_MAX_VCPUS];
     MoseRecorderCounts counts;
 };
@@ -30,9 +38,10 @@ mose_recorder_new(MoseTraceWriter *writer, guint n_vcpus, guint64 begin_ns)
 
     recorder->writer = writer;
     recorder->begin_ns = begin_ns;
+    recorder->n_vcpus = n_vcpus;
     recorder->code = g_array_new(FALSE, FALSE, sizeof(Code));
     for (guint i = 0; i < n_vcpus; i++)
-        recorder->vcpus[i].block = MOSE_TRACE_NO_BLOCK;
+        recorder->vcpus[i] = (Vcpu){ MOSE_TRACE_NO_BLOCK, MOSE_TRACE_NO_TASK, FALSE };
     return recorder;
 }
 
@@ -41,8 +50,42 @@ mose_recorder_free(MoseRecorder *recorder)
 {
     if (!recorder)
         return;
+    recorder_tasks_free(recorder->tasks);
     g_array_unref(recorder->code);
     g_free(recorder);
+}
+
+static void
+record_task(gpointer data, guint vcpu, guint64 address)
+{
+    MoseRecorder *recorder = data;
+    Vcpu *state = &recorder->vcpus[vcpu];
+    gboolean wanted;
+
+    if (!recorder->tasks)
+        return;
+    state->task = recorder_tasks_find(recorder->tasks, address, &wanted);
+    state->unwanted = !wanted;
+    if (wanted && state->task != MOSE_TRACE_NO_TASK)
+        mose_trace_writer_task(recorder->writer, vcpu, state->task);
+}
+
+gboolean
+mose_recorder_watch_tasks(MoseRecorder *recorder, MoseLinux *kernel, const char *wanted,
+                          GError **error)
+{
+    if (!mose_linux_need_types(kernel, error))
+        return FALSE;
+    recorder->tasks = recorder_tasks_new(recorder->writer, kernel, wanted);
+    for (guint i = 0; i < recorder->n_vcpus; i++) {
+        guint64 current;
+
+        if (mose_task_current(kernel, i, &current, NULL))
+            record_task(recorder, i, current);
+        else
+            recorder->vcpus[i].unwanted = wanted != NULL;
+    }
+    return TRUE;
 }
 
 MoseRecorderCounts
@@ -84,10 +127,17 @@ record_block(gpointer data, guint vcpu, guint32 number, guint executed)
 {
     MoseRecorder *recorder = data;
 
+    Vcpu *state = &recorder->vcpus[vcpu];
+    guint64 address = g_array_index(recorder->code, Code, number).address;
+
     record_executed(recorder, vcpu, executed);
-    recorder->vcpus[vcpu].block = number;
+    state->block = state->unwanted ? MOSE_TRACE_NO_BLOCK : number;
+    if (state->unwanted)
+        return;
     mose_trace_writer_block(recorder->writer, vcpu, number);
     recorder->counts.blocks++;
+    if (recorder->tasks && address <= USER_LAST)
+        recorder_tasks_executed(recorder->tasks, state->task, address);
 }
 
 static void
@@ -119,6 +169,8 @@ record_lost(gpointer data, guint vcpu, guint executed, guint64 blocks)
 
     record_executed(recorder, vcpu, executed);
     recorder->vcpus[vcpu].block = MOSE_TRACE_NO_BLOCK;
+    if (recorder->vcpus[vcpu].unwanted)
+        return;
     /* Perhaps accesses alone. */
     mose_trace_writer_lost(recorder->writer, vcpu, MAX(blocks, 1));
     recorder->counts.lost += blocks;
@@ -148,6 +200,7 @@ const MoseRingSink mose_recorder_sink = {
     .access = record_access,
     .lost = record_lost,
     .end = record_end,
+    .task = record_task,
     .time = record_time,
 };
 
@@ -184,4 +237,6 @@ mose_recorder_name(MoseRecorder *recorder, MoseLinux *kernel)
     }
     mose_trace_writer_names(recorder->writer,
                             (const MoseTraceName *)(gpointer)names->data, names->len);
+    if (recorder->tasks)
+        recorder_tasks_name(recorder->tasks);
 }

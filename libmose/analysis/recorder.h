@@ -22,11 +22,19 @@ MoseRecorder *mose_recorder_new(MoseTraceWriter *writer, guint n_vcpus,
 void mose_recorder_free(MoseRecorder *recorder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseRecorder, mose_recorder_free)
 
+/* Have tasks recorded, too, as @kernel knows them: all of them, or what @wanted runs
+ * alone: a pid (of a thread or a process) or a name. Both must outlive it. Before
+ * anything is recorded; which task a vCPU runs then is looked up. UNSUPPORTED without
+ * types. */
+gboolean mose_recorder_watch_tasks(MoseRecorder *recorder, MoseLinux *kernel,
+                                   const char *wanted, GError **error);
+
 /* Told with the recorder as data. */
 extern const MoseRingSink mose_recorder_sink;
 
 MoseRecorderCounts mose_recorder_counts(const MoseRecorder *recorder);
 
 /* Give the functions of @kernel that were executed their names in the trace, those of
- * modules too, as far as they are known now. */
+ * modules too, and those of processes whose tasks were watched, as far as they are
+ * known now. */
 void mose_recorder_name(MoseRecorder *recorder, MoseLinux *kernel);

@@ -58,25 +58,33 @@ mose_ring_words(void *file, guint i)
 /*
  * Events. The first word: bits 0-7 the kind, the rest as said.
  *
- * BLOCK   a block begins. Bits 8-23: how many instructions of the block before it were
- *         begun (0: there was none); 32-63: its number
- * ACCESS  an instruction of it has accessed memory. Bits 8-23: which; 24-27: log2 of
- * the size; 28: a store; 29: with its value. Then the address; then, if so, one word of
- * value, two for 16 bytes LOST    bits 24-63: so many blocks were not told of, and
- * perhaps accesses of the one before them; 8-23: how many instructions of that were
- * begun (0: none before) END     nothing comes any more. Bits 8-23: as with BLOCK TIME
- * then nanoseconds of CLOCK_MONOTONIC
+ * BLOCK: a block begins. Bits 8-23: how many instructions of the block before it were
+ * begun (0: there was none); 32-63: its number.
  *
- * CODE    in the last ring: a block was translated, and has the next number, from 0.
- *         Bits 8-23: its instructions; 24-47: bytes of them. Then the address of the
- *         first; then a byte for the length of each, then the bytes, each of the two
- *         filled up with zeros to whole words
+ * ACCESS: an instruction of it has accessed memory. Bits 8-23: which; 24-27: log2 of
+ * the size; 28: a store; 29: with its value. Then the address; then, if so, one word of
+ * value, two for 16 bytes.
+ *
+ * LOST: bits 24-63: so many blocks were not told of, and perhaps accesses of the one
+ * before them; 8-23: how many instructions of that were begun (0: none before).
+ *
+ * END: nothing comes any more. Bits 8-23: as with BLOCK.
+ *
+ * TASK: another task runs from the next block on. Then the address of its task_struct.
+ *
+ * TIME: then nanoseconds of CLOCK_MONOTONIC.
+ *
+ * CODE: in the last ring: a block was translated, and has the next number, from 0. Bits
+ * 8-23: its instructions; 24-47: bytes of them. Then the address of the first; then a
+ * byte for the length of each, then the bytes, each of the two filled up with zeros to
+ * whole words.
  */
 typedef enum {
     MOSE_EVENT_BLOCK = 1,
     MOSE_EVENT_ACCESS,
     MOSE_EVENT_LOST,
     MOSE_EVENT_END,
+    MOSE_EVENT_TASK,
     MOSE_EVENT_TIME,
     MOSE_EVENT_CODE,
 } MoseEventKind;

@@ -195,6 +195,11 @@ read_event(const MoseRings *rings, guint vcpu, Part *part, const MoseRingSink *s
     case MOSE_EVENT_END:
         sink->end(data, vcpu, word >> 8 & G_MAXUINT16);
         return TRUE;
+    case MOSE_EVENT_TASK:
+        if (left(part) < 1)
+            return FALSE;
+        sink->task(data, vcpu, take(part));
+        return TRUE;
     case MOSE_EVENT_TIME:
         if (left(part) < 1)
             return FALSE;

@@ -24,6 +24,8 @@ typedef struct {
      * @executed were begun. */
     void (*lost)(gpointer data, guint vcpu, guint executed, guint64 blocks);
     void (*end)(gpointer data, guint vcpu, guint executed);
+    /* From the next block on it runs the task whose task_struct is there. */
+    void (*task)(gpointer data, guint vcpu, guint64 task);
     void (*time)(gpointer data, guint vcpu, guint64 ns); /* of CLOCK_MONOTONIC */
 } MoseRingSink;
 

@@ -14,6 +14,8 @@
 #include "trace/reader.h"
 #include "util/json.h"
 #include "vmi/disassemble.h"
+#include "vmi/linux/tasks.h"
+#include "vmi/linux/user.h"
 
 static VmGuest *the_guest;
 
@@ -232,6 +234,85 @@ test_way(void)
     json_object_unref(vm_assert_healthy(traced_guest()));
 }
 
+/* --- whose it is --- */
+
+/* All that a process executes is its code, as its own memory has it, by its name. */
+static void
+check_process(const MoseTrace *trace, MoseUser *user, int pid)
+{
+    g_autoptr(MoseTraceMerge) merge = mose_trace_merge_new(trace);
+    g_autoptr(GError) error = NULL;
+    MoseTraceStep step;
+    guint64 in_user = 0, in_kernel = 0, named = 0;
+
+    while (mose_trace_merge_next(merge, &step, &error)) {
+        const MoseTraceBlock *block = mose_trace_block(trace, step.block);
+        const MoseTraceTask *task = mose_trace_task(trace, step.task);
+        guint8 bytes[MOSE_TRACE_INSTRUCTION_LEN_MAX];
+        MoseTraceFound found;
+
+        g_assert_nonnull(task);
+        g_assert_cmpint(task->pid, ==, pid);
+        g_assert_cmpstr(task->name, ==, mose_user_task(user)->comm);
+        if (block->address >> 63) {
+            in_kernel++;
+            continue;
+        }
+        in_user++;
+        g_assert_true(
+            mose_user_read(user, block->address, bytes, block->lengths[0], NULL, NULL));
+        g_assert_cmpmem(bytes, block->lengths[0], block->bytes, block->lengths[0]);
+        named += mose_trace_name(trace, step.task, block->address, &found) &&
+                 found.object && strstr(found.object->object, "busybox");
+    }
+    g_assert_no_error(error);
+    g_test_message("%" G_GUINT64_FORMAT " blocks in user space, %" G_GUINT64_FORMAT
+                   " in the kernel",
+                   in_user, in_kernel);
+    g_assert_cmpuint(in_user, >, 1000);
+    g_assert_cmpuint(in_kernel, >, 100);
+    g_assert_cmpuint(named, ==, in_user);
+}
+
+static void
+test_task(void)
+{
+    g_autoptr(MoseGuest) opened = NULL;
+    g_autoptr(MoseMemory) memory = NULL;
+    g_autoptr(MoseLinux) kernel = NULL;
+    g_autoptr(MoseTask) task = NULL;
+    g_autoptr(MoseUser) user = NULL;
+    g_autoptr(JsonObject) told = NULL;
+    g_autoptr(MoseTrace) trace = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *pid = NULL, *path = NULL;
+
+    if (vm_cannot_run())
+        return;
+    pid = vm_shell_output(traced_guest(),
+                          "sh -c 'while :; do :; done' & sh -c 'while :; do :; done' "
+                          "& echo $!");
+    g_strchomp(pid);
+    {
+        const char *const options[] = { "--pid", pid, "--seconds", "1", NULL };
+
+        path = make_trace(traced_guest(), "task.trace", options, &told);
+    }
+    opened = mose_guest_open("traced", MOSE_GUEST_LOOK, &error);
+    g_assert_no_error(error);
+    memory = mose_memory_of_guest(opened, &error);
+    kernel = mose_linux_find(memory, &error);
+    g_assert_no_error(error);
+    task = mose_task_find(kernel, pid, &error);
+    g_assert_no_error(error);
+    user = mose_user_new(kernel, task, &error);
+    g_assert_no_error(error);
+    trace = mose_trace_open(path, &error);
+    g_assert_no_error(error);
+    check_process(trace, user, (int)g_ascii_strtoll(pid, NULL, 10));
+    vm_shell(traced_guest(), "kill $(jobs -p)");
+}
+
 /* --- the command --- */
 
 static void
@@ -242,6 +323,7 @@ test_until(void)
     g_autoptr(JsonObject) told = NULL;
     g_autofree char *path = NULL, *out = NULL;
     g_auto(GStrv) lines = NULL;
+    guint n = 0;
 
     if (vm_cannot_run())
         return;
@@ -251,8 +333,11 @@ test_until(void)
         vm_mose(&out, NULL, "trace", "show", path, "--vcpu", "0", "-n", "5", NULL), ==,
         0);
     lines = g_strsplit(g_strchomp(out), "\n", -1);
-    g_assert_cmpuint(g_strv_length(lines), ==, 5);
-    g_assert_true(g_str_has_prefix(lines[0], "0          0 ffffffff"));
+    for (char **line = lines; *line; line++)
+        n += !strstr(*line, " --- ");
+    g_assert_cmpuint(n, ==, 5);
+    g_assert_nonnull(strstr(lines[0], " --- "));
+    g_assert_true(g_str_has_prefix(lines[1], "0          0 ffffffff"));
 }
 
 static void
@@ -314,6 +399,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     vm_setup();
     g_test_add_func("/trace/way", test_way);
+    g_test_add_func("/trace/task", test_task);
     g_test_add_func("/trace/until", test_until);
     g_test_add_func("/trace/refused", test_refused);
     g_test_add_func("/trace/killed", test_killed);
