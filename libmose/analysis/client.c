@@ -179,10 +179,12 @@ mose_plugin_connect(const MoseGuest *guest, GError **error)
     }
     plugin->fd = mose_unix_connect(path, &cause);
     if (plugin->fd < 0) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
-                    "guest %s: its emulator has no plugin of MOSE's (%s); install MOSE "
-                    "whole, then `mose virtualize` and `mose emulate` it again",
-                    guest->name, cause->message);
+        g_set_error(
+            error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+            "guest %s: its emulator has no plugin of MOSE's (%s): either MOSE was "
+            "not installed whole, or %s was built without plugins; after that is "
+            "mended, `mose virtualize` and `mose emulate` it again",
+            guest->name, cause->message, guest->spec->qemu);
         return NULL;
     }
     return greet(plugin, error) ? g_steal_pointer(&plugin) : NULL;

@@ -211,7 +211,9 @@ choose_plugin(const MoseGuest *guest, MoseSide side)
     if (side != MOSE_SIDE_EMULATOR ||
         !g_str_has_prefix(guest->spec->accel[side], "tcg"))
         return NULL;
-    return mose_module_path(&mose_module_plugin);
+    return mose_module_takes_plugins(guest->spec->qemu)
+               ? mose_module_path(&mose_module_plugin)
+               : NULL;
 }
 
 MoseLaunch *

@@ -2,7 +2,10 @@
 /* What MOSE has QEMU load; see module.h. */
 #include "qemu/module.h"
 
+#include <string.h>
 #include <unistd.h>
+
+#define PLUGIN_SYMBOL "qemu_plugin_register_vcpu_tb_trans_cb"
 
 const MoseModule mose_module_frozen = {
     .variable = "MOSE_FROZEN_MODULE",
@@ -29,4 +32,16 @@ mose_module_path(const MoseModule *module)
         if (places[i] && access(places[i], R_OK) == 0)
             return g_strdup(places[i]);
     return NULL;
+}
+
+gboolean
+mose_module_takes_plugins(const char *qemu)
+{
+    g_autofree char *path = g_find_program_in_path(qemu);
+    g_autoptr(GMappedFile) file = path ? g_mapped_file_new(path, FALSE, NULL) : NULL;
+
+    /* The names of what a program exports are near its beginning. */
+    return file &&
+           memmem(g_mapped_file_get_contents(file), g_mapped_file_get_length(file),
+                  PLUGIN_SYMBOL, strlen(PLUGIN_SYMBOL)) != NULL;
 }
