@@ -182,7 +182,8 @@ mose_plugin_connect(const MoseGuest *guest, GError **error)
         g_set_error(
             error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
             "guest %s: its emulator has no plugin of MOSE's (%s): either MOSE was "
-            "not installed whole, or %s was built without plugins; after that is "
+            "not installed whole, or %s was built without plugins, or is newer than "
+            "MOSE's plugin knows; after that is "
             "mended, `mose virtualize` and `mose emulate` it again",
             guest->name, cause->message, guest->spec->qemu);
         return NULL;

@@ -5,7 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* QEMU plugins/api.c: what plugins of any version call; and what there is since version
+ * 5 of their interface was left, which those that are built for older ones are refused
+ * by (plugins/loader.c, seen with QEMU 11.0: "supports only a minimum version of 6").
+ */
 #define PLUGIN_SYMBOL "qemu_plugin_register_vcpu_tb_trans_cb"
+#define NEWER_SYMBOL "qemu_plugin_register_vcpu_discon_cb"
 
 const MoseModule mose_module_frozen = {
     .variable = "MOSE_FROZEN_MODULE",
@@ -34,6 +39,13 @@ mose_module_path(const MoseModule *module)
     return NULL;
 }
 
+static gboolean
+has(GMappedFile *file, const char *symbol)
+{
+    return memmem(g_mapped_file_get_contents(file), g_mapped_file_get_length(file),
+                  symbol, strlen(symbol)) != NULL;
+}
+
 gboolean
 mose_module_takes_plugins(const char *qemu)
 {
@@ -41,7 +53,5 @@ mose_module_takes_plugins(const char *qemu)
     g_autoptr(GMappedFile) file = path ? g_mapped_file_new(path, FALSE, NULL) : NULL;
 
     /* The names of what a program exports are near its beginning. */
-    return file &&
-           memmem(g_mapped_file_get_contents(file), g_mapped_file_get_length(file),
-                  PLUGIN_SYMBOL, strlen(PLUGIN_SYMBOL)) != NULL;
+    return file && has(file, PLUGIN_SYMBOL) && !has(file, NEWER_SYMBOL);
 }

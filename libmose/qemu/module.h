@@ -16,10 +16,13 @@ extern const MoseModule mose_module_frozen;
 /* The plugin of the emulator (analysis/client.h). */
 extern const MoseModule mose_module_plugin;
 
-/* Whether the program @qemu (a path, or a name that is looked for as execvp(3) does)
- * takes plugins for TCG: whether it has their interface (QEMU
- * plugins/qemu-plugins.symbols). One that is built without (--disable-plugins) does not
- * know the option. */
+/*
+ * Whether the program @qemu (a path, or a name that is looked for as execvp(3) does)
+ * takes our plugin for TCG, by the names that it exports. One that is built without
+ * plugins
+ * (--disable-plugins) does not know the option; one whose interface is a later one
+ * refuses it, and does not start.
+ */
 gboolean mose_module_takes_plugins(const char *qemu);
 
 /* Its path, or NULL where it is in none of these places. */

@@ -212,7 +212,9 @@ static gboolean
 belongs(const char *name, guint generation)
 {
     static const char *const always[] = { "guest.json", "lock", NULL };
-    static const char *const parts[] = { "qmp0", "qmp1", "qmp2", "log", "pid" };
+    static const char *const parts[] = {
+        "qmp0", "qmp1", "qmp2", "log", "plugin", "pid"
+    };
 
     for (gsize i = 0; i < G_N_ELEMENTS(parts); i++) {
         g_autofree char *file = g_strdup_printf("%s.%u", parts[i], generation);

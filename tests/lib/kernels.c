@@ -8,7 +8,7 @@
 #define READY_SECONDS 120
 #define WITNESS_FILE "/run/witness.out"
 
-const char *const kernels_all[] = { "5.10", "6.1", "6.12", "7", NULL };
+const char *const kernels_all[] = { "6.1", "6.12", "7", "5.10", NULL };
 
 static const guint vcpus_all[] = { 1, 4 };
 
