@@ -375,6 +375,40 @@ assert_no_linux(const char *name)
         g_error("it says: %s", err);
 }
 
+/* A kernel whose BTF is none: what needs types is refused in words, and the rest goes
+ * on. */
+static void
+test_no_types(void)
+{
+    static const char *const need[] = { "ps", "mounts", "net", "irq" };
+    g_autoptr(VmGuest) guest = NULL;
+    g_autofree char *symbol = NULL;
+
+    if (vm_cannot_run())
+        return;
+    guest = boot("typeless", NULL);
+    /* BTF_MAGIC, Linux include/uapi/linux/btf.h */
+    g_assert_cmpint(vm_mose(NULL, NULL, "write", guest->name, "--expect", "9feb",
+                            "__start_BTF", "0000", NULL),
+                    ==, 0);
+    for (gsize i = 0; i < G_N_ELEMENTS(need); i++) {
+        g_autofree char *err = NULL;
+
+        g_assert_cmpint(vm_mose(NULL, &err, need[i], guest->name, NULL), ==, 1);
+        g_assert_nonnull(strstr(err, "has no BTF that can be used"));
+        g_assert_nonnull(strstr(err, "symbols, memory and registers can be read"));
+    }
+    g_assert_cmpint(vm_mose(&symbol, NULL, "sym", guest->name, "schedule", NULL), ==,
+                    0);
+    g_assert_nonnull(strstr(symbol, " T schedule\n"));
+    g_assert_cmpint(vm_mose(NULL, NULL, "read", guest->name, "_text", NULL), ==, 0);
+    g_assert_cmpint(vm_mose(NULL, NULL, "write", guest->name, "--expect", "0000",
+                            "__start_BTF", "9feb", NULL),
+                    ==, 0);
+    assert_sees(guest);
+    mose("stop", guest->name);
+}
+
 static void
 test_no_linux(void)
 {
@@ -433,6 +467,7 @@ main(int argc, char **argv)
     g_test_add_func("/look/core", test_core);
     g_test_add_func("/look/private", test_private);
     g_test_add_func("/look/untraceable", test_untraceable);
+    g_test_add_func("/look/no-types", test_no_types);
     g_test_add_func("/look/no-linux", test_no_linux);
     g_test_add_func("/look/booting", test_booting);
     return vm_run_tests();
