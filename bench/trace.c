@@ -55,7 +55,7 @@ time_work(const VmGuest *guest, const Work *work)
     return (double)(g_get_monotonic_time() - begin) / US_PER_S;
 }
 
-/* With its file there, the guest is traced. */
+/* Once something is in its file, the guest is traced. */
 static GPid
 begin_trace(const VmGuest *guest, const char *path, gboolean memory)
 {
@@ -71,13 +71,14 @@ begin_trace(const VmGuest *guest, const char *path, gboolean memory)
                            memory ? "--memory" : NULL,
                            NULL };
     g_autoptr(GError) error = NULL;
+    struct stat st;
     GPid pid;
 
     g_spawn_async(NULL, (char **)argv, NULL,
                   G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
                   &pid, &error);
     g_assert_no_error(error);
-    while (access(path, R_OK) < 0)
+    while (stat(path, &st) < 0 || st.st_size == 0)
         g_usleep(10000);
     return pid;
 }

@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/trace-texts.h"
 #include "cli/trace.h"
 #include "trace/reader.h"
 #include "util/error.h"
 #include "util/json.h"
-#include "vmi/disassemble.h"
+#include "vmi/space.h"
 
 static const MoseTraceShow *options;
 
@@ -17,23 +18,34 @@ typedef struct {
     const MoseTraceStep *step;
     guint64 shown;
     guint32 *tasks; /* the last one that was shown, of each vCPU */
-    guint access;   /* the next one of the step's */
+    MoseTraceTexts *texts;
+    guint access; /* the next one of the step's */
     guint instruction;
 } Show;
 
-/* "name+0x12", or nothing. */
+/* "name+0x12", or nothing. What is in a file may be a stranger's. */
 static char *
 name_of(const Show *show, guint64 address)
 {
     MoseTraceFound found;
+    g_autofree char *name = NULL;
 
     if (!mose_trace_name(show->trace, show->step->task, address, &found) ||
         !found.symbol)
         return g_strdup("");
+    name = mose_vmi_printable(found.symbol->name);
     return address == found.symbol->start
-               ? g_strdup(found.symbol->name)
-               : g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", found.symbol->name,
+               ? g_steal_pointer(&name)
+               : g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", name,
                                  address - found.symbol->start);
+}
+
+static char *
+comm_of(const MoseTraceTask *task)
+{
+    g_autofree char *name = g_strndup(task->name, sizeof(task->name));
+
+    return mose_vmi_printable(name);
 }
 
 static gboolean
@@ -117,7 +129,7 @@ static void
 add_task(const Show *show, JsonObject *object)
 {
     const MoseTraceTask *task = mose_trace_task(show->trace, show->step->task);
-    g_autofree char *name = task ? g_strndup(task->name, sizeof(task->name)) : NULL;
+    g_autofree char *name = task ? comm_of(task) : NULL;
 
     if (!task)
         return;
@@ -125,19 +137,27 @@ add_task(const Show *show, JsonObject *object)
     json_object_set_string_member(object, "comm", name);
 }
 
+/* What is missing before the step is said with the first of it. */
 static void
-show_json(Show *show, const MoseInstruction *instruction, const char *name)
+add_lost(const Show *show, JsonObject *object)
 {
-    g_autofree char *address =
-        g_strdup_printf("0x%" G_GINT64_MODIFIER "x", instruction->address);
-    g_autoptr(JsonObject) object = mose_json_object(
-        "vcpu", "i", (gint64)show->step->vcpu, "number", "i",
-        (gint64)(show->step->instruction + show->instruction), "time-ns", "i",
-        (gint64)show->step->time, "address", "s", address, "symbol", "s", name, "text",
-        "s", instruction->text, NULL);
+    if (show->step->lost > 0 && show->instruction == 0)
+        json_object_set_int_member(object, "lost", (gint64)show->step->lost);
+}
+
+static void
+show_json(Show *show, guint64 at, const char *what, const char *name)
+{
+    g_autofree char *address = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", at);
+    g_autoptr(JsonObject) object =
+        mose_json_object("vcpu", "i", (gint64)show->step->vcpu, "number", "i",
+                         (gint64)(show->step->instruction + show->instruction),
+                         "time-ns", "i", (gint64)show->step->time, "address", "s",
+                         address, "symbol", "s", name, "text", "s", what, NULL);
     g_autofree char *text = NULL;
 
     add_task(show, object);
+    add_lost(show, object);
     if (mose_trace_info(show->trace)->memory)
         json_object_set_array_member(object, "accesses", accesses_json(show));
     text = mose_json_text(object, FALSE);
@@ -145,24 +165,36 @@ show_json(Show *show, const MoseInstruction *instruction, const char *name)
 }
 
 static void
-show_instruction(const MoseInstruction *instruction, gpointer data)
+show_instruction(Show *show, guint64 at, const char *text)
 {
-    Show *show = data;
-    g_autofree char *name = NULL;
+    g_autofree char *name = name_of(show, at);
 
-    if (show->instruction >= show->step->executed || is_enough(show))
-        return;
-    name = name_of(show, instruction->address);
     if (mose_cli_json()) {
-        show_json(show, instruction, name);
-    } else {
-        printf("%u %10" G_GUINT64_FORMAT " %016" G_GINT64_MODIFIER "x %-28s %s\n",
-               show->step->vcpu, show->step->instruction + show->instruction,
-               instruction->address, name, instruction->text);
-        print_accesses(show);
+        show_json(show, at, text, name);
+        return;
     }
-    show->instruction++;
-    show->shown++;
+    printf("%u %10" G_GUINT64_FORMAT " %016" G_GINT64_MODIFIER "x %-28s %s\n",
+           show->step->vcpu, show->step->instruction + show->instruction, at, name,
+           text);
+    print_accesses(show);
+}
+
+static gboolean
+show_instructions(Show *show, GError **error)
+{
+    const MoseTraceBlock *block = mose_trace_block(show->trace, show->step->block);
+    const GPtrArray *texts = mose_trace_texts_of(show->texts, show->step->block, error);
+    guint64 at = block->address;
+
+    if (!texts)
+        return FALSE;
+    for (; show->instruction < show->step->executed && !is_enough(show);
+         show->instruction++) {
+        show_instruction(show, at, texts->pdata[show->instruction]);
+        at += block->lengths[show->instruction];
+        show->shown++;
+    }
+    return TRUE;
 }
 
 static void
@@ -182,6 +214,7 @@ show_block(Show *show)
         g_autofree char *text = NULL;
 
         add_task(show, object);
+        add_lost(show, object);
         text = mose_json_text(object, FALSE);
         puts(text);
     } else {
@@ -199,69 +232,78 @@ show_task(Show *show)
 {
     const MoseTraceTask *task = mose_trace_task(show->trace, show->step->task);
     guint32 *last = &show->tasks[show->step->vcpu];
+    g_autofree char *name = NULL;
 
     if (!task || show->step->task == *last || mose_cli_json())
         return;
     *last = show->step->task;
-    printf("%u --- %u %.*s\n", show->step->vcpu, task->pid, (int)sizeof(task->name),
-           task->name);
+    name = comm_of(task);
+    printf("%u --- %u %s\n", show->step->vcpu, task->pid, name);
 }
 
-/* All of a block's instructions are disassembled: a code that was cut has its bytes. */
 static gboolean
 show_step(Show *show, GError **error)
 {
-    const MoseTraceBlock *block = mose_trace_block(show->trace, show->step->block);
-    gsize len = 0, done;
-
+    if (!is_wanted(show->trace, show->step))
+        return TRUE;
     if (show->step->lost > 0 && !mose_cli_json())
         printf("%u ... %" G_GUINT64_FORMAT " events are missing\n", show->step->vcpu,
                show->step->lost);
     show_task(show);
     show->access = show->instruction = 0;
-    if (options->blocks) {
-        show_block(show);
-        return TRUE;
-    }
-    for (guint i = 0; i < block->n; i++)
-        len += block->lengths[i];
-    return mose_disassemble(64, block->address, block->bytes, len, len,
-                            show_instruction, show, &done, error);
+    if (!options->blocks)
+        return show_instructions(show, error);
+    show_block(show);
+    return TRUE;
 }
 
 /* --- all of it --- */
 
-static gboolean
-show_vcpu(Show *show, GError **error)
-{
-    g_autoptr(MoseTraceCursor) cursor =
-        mose_trace_cursor_new(show->trace, (guint)options->vcpu);
-    g_autoptr(GError) cause = NULL;
-    MoseTraceStep step;
+/* One vCPU's way, or all of them by time. */
+typedef struct {
+    MoseTraceCursor *cursor;
+    MoseTraceMerge *merge;
+} Way;
 
-    if (options->from > 0 &&
-        !mose_trace_cursor_seek(cursor, (guint64)options->from, error))
-        return FALSE;
-    show->step = &step;
-    while (!is_enough(show) && mose_trace_cursor_next(cursor, &step, &cause))
-        if (is_wanted(show->trace, &step) && !show_step(show, error))
-            return FALSE;
-    if (!cause)
+static void
+way_clear(Way *way)
+{
+    mose_trace_cursor_free(way->cursor);
+    mose_trace_merge_free(way->merge);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Way, way_clear)
+
+static gboolean
+way_begin(Way *way, const MoseTrace *trace, GError **error)
+{
+    if (options->vcpu < 0) {
+        way->merge = mose_trace_merge_new(trace);
         return TRUE;
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return FALSE;
+    }
+    way->cursor = mose_trace_cursor_new(trace, (guint)options->vcpu);
+    return options->from == 0 ||
+           mose_trace_cursor_seek(way->cursor, (guint64)options->from, error);
 }
 
 static gboolean
-show_all(Show *show, GError **error)
+way_next(const Way *way, MoseTraceStep *ret, GError **error)
 {
-    g_autoptr(MoseTraceMerge) merge = mose_trace_merge_new(show->trace);
+    return way->cursor ? mose_trace_cursor_next(way->cursor, ret, error)
+                       : mose_trace_merge_next(way->merge, ret, error);
+}
+
+static gboolean
+show_steps(Show *show, GError **error)
+{
+    g_auto(Way) way = { 0 };
     g_autoptr(GError) cause = NULL;
     MoseTraceStep step;
 
+    if (!way_begin(&way, show->trace, error))
+        return FALSE;
     show->step = &step;
-    while (!is_enough(show) && mose_trace_merge_next(merge, &step, &cause))
-        if (is_wanted(show->trace, &step) && !show_step(show, error))
+    while (!is_enough(show) && way_next(&way, &step, &cause))
+        if (!show_step(show, error))
             return FALSE;
     if (!cause)
         return TRUE;
@@ -295,6 +337,7 @@ show_file(const char *path, GError **error)
     g_autoptr(MoseTrace) trace = mose_trace_open(path, error);
     Show show = { .trace = trace };
     g_autofree guint32 *tasks = NULL;
+    g_autoptr(MoseTraceTexts) texts = NULL;
     guint64 cut;
 
     if (!trace)
@@ -315,7 +358,8 @@ show_file(const char *path, GError **error)
     tasks = g_new(guint32, mose_trace_info(trace)->n_vcpus);
     memset(tasks, 0xff, mose_trace_info(trace)->n_vcpus * sizeof(guint32));
     show.tasks = tasks;
-    return options->vcpu >= 0 ? show_vcpu(&show, error) : show_all(&show, error);
+    show.texts = texts = mose_trace_texts_new(trace);
+    return show_steps(&show, error);
 }
 
 int

@@ -13,6 +13,7 @@
 #include "cli/look.h"
 #include "cli/trace.h"
 #include "util/error.h"
+#include "util/fd.h"
 #include "util/json.h"
 #include "vmi/linux/modules.h"
 
@@ -211,7 +212,6 @@ typedef struct {
     MoseRecorder *recorder;
     gint64 begin_us, end_us;
     guint64 bytes;
-    gboolean kept; /* it goes on to the end */
 } Work;
 
 static JsonObject *
@@ -236,43 +236,60 @@ describe(const Work *work, const MosePlan *plan)
         NULL);
 }
 
+/* The session first: it starts guardians, the writer a thread. */
+static gboolean
+begin_with(Work *work, const MosePlan *plan, const char *path, int *fd, GError **error)
+{
+    g_autoptr(JsonObject) about = describe(work, plan);
+    MoseTraceInfo info = { .memory = plan->accesses,
+                           .values = plan->values,
+                           .about = about };
+
+    work->session =
+        mose_session_begin(work->look.guest, plan, (guint)buffer_mb * (MB / 8), error);
+    if (!work->session)
+        return FALSE;
+    info.n_vcpus = mose_session_vcpus(work->session);
+    work->begin_us = g_get_monotonic_time();
+    work->writer = mose_trace_writer_new(mose_fd_steal(fd), path, &info, level, error);
+    if (!work->writer)
+        return FALSE;
+    work->recorder =
+        mose_recorder_new(work->writer, info.n_vcpus, (guint64)work->begin_us * 1000);
+    return !plan->switch_address ||
+           mose_recorder_watch_tasks(work->recorder, work->look.kernel, task, error);
+}
+
+static gboolean
+can_tell_tasks(const Work *work, const MosePlan *plan, GError **error)
+{
+    if (!task || plan->switch_address)
+        return TRUE;
+    g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
+                "%s: its tasks are not known: --pid needs a Linux with BTF",
+                work->look.name);
+    return FALSE;
+}
+
+/* What can be refused is, before anything of the guest's is touched. */
 static gboolean
 begin(Work *work, const char *path, GError **error)
 {
     MosePlan plan;
     g_autoptr(GArray) ranges = NULL;
-    g_autoptr(JsonObject) about = NULL;
+    g_auto(MoseFd) fd = MOSE_FD_NONE;
     gboolean good = make_plan(&plan, &work->look, error);
 
     ranges = plan.ranges;
+    if (!good || !can_tell_tasks(work, &plan, error))
+        return FALSE;
+    fd = mose_trace_make_file(path, error);
+    if (fd < 0)
+        return FALSE;
+    good = begin_with(work, &plan, path, &fd, error);
     if (!good)
-        return FALSE;
-    if (task && !plan.switch_address) {
-        g_set_error(error, MOSE_ERROR, MOSE_ERROR_UNSUPPORTED,
-                    "%s: its tasks are not known: --pid needs a Linux with BTF",
-                    work->look.name);
-        return FALSE;
-    }
-    /* The session first: it starts guardians, the writer a thread. */
-    work->session =
-        mose_session_begin(work->look.guest, &plan, (guint)buffer_mb * (MB / 8), error);
-    if (!work->session)
-        return FALSE;
-    about = describe(work, &plan);
-    work->begin_us = g_get_monotonic_time();
-    work->writer = mose_trace_create(
-        path,
-        &(MoseTraceInfo){ .n_vcpus = mose_session_vcpus(work->session),
-                          .memory = plan.accesses,
-                          .values = plan.values,
-                          .about = about },
-        level, error);
-    if (!work->writer)
-        return FALSE;
-    work->recorder = mose_recorder_new(work->writer, mose_session_vcpus(work->session),
-                                       (guint64)work->begin_us * 1000);
-    return !plan.switch_address ||
-           mose_recorder_watch_tasks(work->recorder, work->look.kernel, task, error);
+        unlink(path);
+    return good;
 }
 
 static gboolean
@@ -326,6 +343,8 @@ static gboolean
 finish(Work *work, gboolean good, GError **error)
 {
     work->end_us = g_get_monotonic_time();
+    /* The end of the session may start guardians, too. */
+    mose_trace_writer_rest(work->writer);
     good = mose_session_end(work->session, &mose_recorder_sink, work->recorder,
                             good ? error : NULL) &&
            good;

@@ -113,8 +113,9 @@ wait_settled(const Client *client)
             return FALSE;
         if (fds[1].revents)
             return FALSE;
+        /* It may be of a vCPU that came by too late for what was wanted before. */
+        core_acknowledge();
     }
-    core_acknowledge();
     return TRUE;
 }
 

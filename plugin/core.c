@@ -30,10 +30,13 @@ on_reset(qemu_plugin_id_t id)
         old = done;
         done = g_steal_pointer(&wanted);
         overrun = FALSE;
+    }
+    flow_begin(id, done);
+    /* What the last plan has still to say waits for nobody. */
+    if (open) {
         __atomic_store_n(&producer_recording, done != NULL, __ATOMIC_RELEASE);
         __atomic_store_n(&open, FALSE, __ATOMIC_RELEASE);
     }
-    flow_begin(id, done);
     g_mutex_unlock(&lock);
     plan_free(old);
     eventfd_write(settled_fd, 1);
@@ -78,8 +81,8 @@ core_begin(qemu_plugin_id_t id)
 void
 core_want(Plan *plan)
 {
-    __atomic_store_n(&producer_recording, FALSE, __ATOMIC_RELEASE);
     g_mutex_lock(&lock);
+    __atomic_store_n(&producer_recording, FALSE, __ATOMIC_RELEASE);
     plan_free(wanted);
     wanted = plan;
     __atomic_store_n(&open, TRUE, __ATOMIC_RELEASE);

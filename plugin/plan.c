@@ -56,12 +56,12 @@ read_ranges(Plan *plan, JsonArray *ranges, GError **error)
     return TRUE;
 }
 
-/* The file can neither shrink under us nor be another than its header says. */
+/* The file cannot shrink under us; its header is read once, then checked. */
 static gboolean
-map_rings(Plan *plan, int fd, GError **error)
+map_rings(Plan *plan, int fd, guint *ret_words, GError **error)
 {
     struct stat st;
-    const MoseRingFile *header;
+    MoseRingFile header;
     int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
 
     if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 ||
@@ -73,24 +73,27 @@ map_rings(Plan *plan, int fd, GError **error)
         plan->file = NULL;
         return invalid("its memory cannot be mapped", error);
     }
-    header = plan->file;
-    plan->n_vcpus = header->n_vcpus;
-    if (header->magic != MOSE_RING_MAGIC || plan->n_vcpus == 0 ||
-        plan->n_vcpus > MOSE_RING_MAX_VCPUS || header->words < MOSE_RING_MIN_WORDS ||
-        header->words > MOSE_RING_MAX_WORDS ||
-        (header->words & (header->words - 1)) != 0 ||
-        plan->file_size < mose_ring_file_size(plan->n_vcpus, header->words))
+    memcpy(&header, plan->file, sizeof(header));
+    if (header.magic != MOSE_RING_MAGIC || header.n_vcpus == 0 ||
+        header.n_vcpus > MOSE_RING_MAX_VCPUS || header.words < MOSE_RING_MIN_WORDS ||
+        header.words > MOSE_RING_MAX_WORDS ||
+        (header.words & (header.words - 1)) != 0 ||
+        plan->file_size < mose_ring_file_size(header.n_vcpus, header.words))
         return invalid("its memory has no rings", error);
+    plan->n_vcpus = header.n_vcpus;
+    *ret_words = header.words;
     return TRUE;
 }
 
 static void
-begin_rings(Plan *plan, gint64 patience_us)
+begin_rings(Plan *plan, guint words, gint64 patience_us)
 {
-    plan->producers = g_new0(Producer, plan->n_vcpus);
-    for (guint i = 0; i < plan->n_vcpus; i++)
-        producer_init(&plan->producers[i], plan->file, i, patience_us);
-    producer_init(&plan->code, plan->file, plan->n_vcpus, patience_us);
+    guint n = plan->n_vcpus;
+
+    plan->producers = g_new0(Producer, n);
+    for (guint i = 0; i < n; i++)
+        producer_init(&plan->producers[i], plan->file, n, words, i, patience_us);
+    producer_init(&plan->code, plan->file, n, words, n, patience_us);
 }
 
 Plan *
@@ -99,6 +102,7 @@ plan_new(JsonObject *request, int fd, GError **error)
     g_autoptr(Plan) plan = g_new0(Plan, 1);
     gint64 patience = mose_json_int(request, "patience-us", 0);
     const char *at = mose_json_string(request, "switch", NULL);
+    guint words;
 
     g_mutex_init(&plan->code_lock);
     plan->ranges = g_array_new(FALSE, FALSE, sizeof(PlanRange));
@@ -109,9 +113,9 @@ plan_new(JsonObject *request, int fd, GError **error)
         return NULL;
     }
     if (!read_ranges(plan, mose_json_array(request, "ranges"), error) ||
-        !map_rings(plan, fd, error))
+        !map_rings(plan, fd, &words, error))
         return NULL;
-    begin_rings(plan, CLAMP(patience, 0, MAX_PATIENCE_US));
+    begin_rings(plan, words, CLAMP(patience, 0, MAX_PATIENCE_US));
     return g_steal_pointer(&plan);
 }
 

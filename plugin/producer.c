@@ -7,14 +7,13 @@
 gboolean producer_recording;
 
 void
-producer_init(Producer *producer, void *file, guint i, gint64 patience_us)
+producer_init(Producer *producer, void *file, guint n_vcpus, guint words, guint i,
+              gint64 patience_us)
 {
-    const MoseRingFile *header = file;
-
     *producer = (Producer){
         .shared = mose_ring_at(file, i),
-        .words = mose_ring_words(file, i),
-        .size = header->words,
+        .words = mose_ring_words(file, n_vcpus, words, i),
+        .size = words,
         .patience_us = patience_us,
     };
 }
@@ -32,8 +31,10 @@ look(Producer *producer, guint n)
 {
     guint64 tail = __atomic_load_n(&producer->shared->tail, __ATOMIC_ACQUIRE);
 
-    if (tail <= producer->head && producer->head - tail <= producer->size)
+    if (tail > producer->tail && tail <= producer->head) {
         producer->tail = tail;
+        producer->given_up = FALSE;
+    }
     return producer->head + n - producer->tail <= producer->size;
 }
 
@@ -48,8 +49,13 @@ producer_wait(Producer *producer, guint n)
 
         if (end == 0)
             end = now + producer->patience_us;
-        if (now >= end || !__atomic_load_n(&producer_recording, __ATOMIC_RELAXED))
+        if (producer->given_up ||
+            !__atomic_load_n(&producer_recording, __ATOMIC_RELAXED))
             return FALSE;
+        if (now >= end) {
+            producer->given_up = TRUE;
+            return FALSE;
+        }
         g_usleep(POLL_US);
     }
     return TRUE;

@@ -11,10 +11,12 @@ typedef struct {
     guint64 head; /* ours; the reader is told of it now and then */
     guint64 tail; /* the reader's, as it was when we looked */
     guint64 told;
-    guint64 lost;        /* blocks since the last one that was told of */
-    guint before;        /* how many instructions of that were begun */
-    gboolean skipping;   /* what the block that runs does is not told of */
-    gboolean over;       /* nothing more is */
+    guint64 lost;      /* blocks since the last one that was told of */
+    guint before;      /* how many instructions of that were begun */
+    gboolean skipping; /* what the block that runs does is not told of */
+    gboolean over;     /* nothing more is */
+    gboolean
+        given_up; /* nobody has read since patience ended: it is not waited again */
     gboolean other_task; /* a task that was not told of yet runs: */
     guint64 task;
     gint64 patience_us; /* how long to wait for the reader, which may be 0 */
@@ -23,12 +25,15 @@ typedef struct {
 /* FALSE by whoever ends the recording: nobody waits for a reader then. */
 extern gboolean producer_recording;
 
-void producer_init(Producer *producer, void *file, guint i, gint64 patience_us);
+/* Ring @i of a file for so many vCPUs with so many words each. */
+void producer_init(Producer *producer, void *file, guint n_vcpus, guint words, guint i,
+                   gint64 patience_us);
 
 /* Tell the reader of all there is. */
 void producer_publish(Producer *producer);
 
-/* Wait for room of @n words. FALSE: there was none in time. */
+/* Wait for room of @n words. FALSE: there was none in time. A reader that stands still
+ * holds its vCPU up once, not at each event. */
 gboolean producer_wait(Producer *producer, guint n);
 
 static inline gboolean

@@ -7,12 +7,17 @@
 #include "vmi/linux/tasks.h"
 #include "vmi/linux/user.h"
 
+#define COMM_LEN 16 /* Linux include/linux/sched.h: TASK_COMM_LEN */
+/* No more places of processes' code are kept to be named; those behind have none. */
+#define MAX_EXECUTED (1u << 20)
+
 typedef struct {
     guint64 address; /* of its task_struct */
     gint pid;
+    guint8 comm[COMM_LEN]; /* as it is there */
     guint32 number;
     gboolean wanted;
-    GHashTable *executed; /* guint64: addresses of blocks */
+    GHashTable *executed; /* guint64: addresses of blocks; NULL: none */
 } Task;
 
 struct RecorderTasks {
@@ -22,6 +27,7 @@ struct RecorderTasks {
     gint64 wanted_pid;      /* -1: it is a name */
     GPtrArray *all;         /* Task; by number */
     GHashTable *by_address; /* the last one that was there */
+    guint n_executed;
 };
 
 static void
@@ -29,7 +35,7 @@ task_free(gpointer data)
 {
     Task *task = data;
 
-    g_hash_table_unref(task->executed);
+    g_clear_pointer(&task->executed, g_hash_table_unref);
     g_free(task);
 }
 
@@ -71,6 +77,20 @@ is_wanted(const RecorderTasks *tasks, const MoseTask *found)
     return strcmp(found->comm, tasks->wanted) == 0;
 }
 
+/* The name as it is in memory: exec and prctl(2) change it. */
+static gboolean
+read_comm(const RecorderTasks *tasks, guint64 address, guint8 *to)
+{
+    guint64 offset;
+    gsize size;
+
+    return mose_object_offset(tasks->kernel, "task_struct", "comm", &offset, &size,
+                              NULL) &&
+           size == COMM_LEN &&
+           mose_space_read(tasks->kernel->space, address + offset, to, size, NULL,
+                           NULL);
+}
+
 static Task *
 define(RecorderTasks *tasks, guint64 address, const MoseTask *found)
 {
@@ -79,28 +99,28 @@ define(RecorderTasks *tasks, guint64 address, const MoseTask *found)
                             .tgid = found->tgid,
                             .address = address };
 
-    /* As in the kernel: filled up, and not ended where it is as long as that. */
-    memcpy(entry.name, found->comm, MIN(strlen(found->comm), sizeof(entry.name)));
     task->address = address;
     task->pid = found->pid;
     task->wanted = is_wanted(tasks, found);
-    task->executed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    read_comm(tasks, address, task->comm);
+    memcpy(entry.name, task->comm, COMM_LEN);
     task->number = mose_trace_writer_define_task(tasks->writer, &entry);
     g_ptr_array_add(tasks->all, task);
-    g_hash_table_insert(tasks->by_address, &task->address, task);
+    g_hash_table_replace(tasks->by_address, &task->address, task);
     return task;
 }
 
-/* Whether the task that was at its address is the one there now; a name may change,
- * too, by exec. */
+/* Whether the task that was at its address is the one there now, and is called so. */
 static gboolean
 is_same(const RecorderTasks *tasks, const Task *task)
 {
+    guint8 comm[COMM_LEN];
     guint64 pid;
 
     return mose_object_peek(tasks->kernel, "task_struct", task->address, "pid", &pid,
                             NULL) &&
-           (gint)pid == task->pid;
+           (gint)pid == task->pid && read_comm(tasks, task->address, comm) &&
+           memcmp(comm, task->comm, COMM_LEN) == 0;
 }
 
 guint32
@@ -122,8 +142,15 @@ recorder_tasks_executed(RecorderTasks *tasks, guint32 number, guint64 address)
 {
     Task *task = number < tasks->all->len ? tasks->all->pdata[number] : NULL;
 
-    if (task && !g_hash_table_contains(task->executed, &address))
-        g_hash_table_add(task->executed, g_memdup2(&address, sizeof(address)));
+    if (!task || tasks->n_executed == MAX_EXECUTED)
+        return;
+    if (!task->executed)
+        task->executed =
+            g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    if (g_hash_table_contains(task->executed, &address))
+        return;
+    g_hash_table_add(task->executed, g_memdup2(&address, sizeof(address)));
+    tasks->n_executed++;
 }
 
 /* --- names --- */
@@ -198,7 +225,7 @@ recorder_tasks_name(RecorderTasks *tasks)
     for (guint i = 0; i < tasks->all->len; i++) {
         const Task *task = tasks->all->pdata[i];
 
-        if (g_hash_table_size(task->executed) > 0)
+        if (task->executed)
             name_task(tasks, task);
     }
 }

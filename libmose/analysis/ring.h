@@ -46,13 +46,13 @@ mose_ring_at(void *file, guint i)
     return (MoseRing *)(gpointer)((guint8 *)file + ((gsize)i + 1) * MOSE_RING_PAGE);
 }
 
+/* Not by the header: the other process can write it. */
 static inline guint64 *
-mose_ring_words(void *file, guint i)
+mose_ring_words(void *file, guint n_vcpus, guint words, guint i)
 {
-    const MoseRingFile *header = file;
-    gsize at = ((gsize)header->n_vcpus + 2) * MOSE_RING_PAGE;
+    gsize at = ((gsize)n_vcpus + 2) * MOSE_RING_PAGE;
 
-    return (guint64 *)(gpointer)((guint8 *)file + at + (gsize)i * header->words * 8);
+    return (guint64 *)(gpointer)((guint8 *)file + at + (gsize)i * words * 8);
 }
 
 /*

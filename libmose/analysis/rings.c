@@ -20,10 +20,9 @@ struct MoseRings {
     void *file;
     gsize size;
     guint n_vcpus;
-    guint64 words;
+    guint words;
     guint64 *tails; /* of each ring, the code's last */
     guint32 n_blocks;
-    GArray *n_insns; /* guint16: of each block */
 };
 
 /* A part of a ring: what is between two positions. */
@@ -42,7 +41,6 @@ mose_rings_new(guint n_vcpus, guint words, GError **error)
     rings->n_vcpus = n_vcpus;
     rings->words = words;
     rings->tails = g_new0(guint64, n_vcpus + 1);
-    rings->n_insns = g_array_new(FALSE, FALSE, sizeof(guint16));
     rings->fd = memfd_create("mose-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (rings->fd >= 0 && ftruncate(rings->fd, (off_t)rings->size) == 0 &&
         fcntl(rings->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
@@ -65,7 +63,6 @@ mose_rings_free(MoseRings *rings)
     if (rings->file)
         munmap(rings->file, rings->size);
     mose_fd_close(rings->fd);
-    g_array_unref(rings->n_insns);
     g_free(rings->tails);
     g_free(rings);
 }
@@ -91,13 +88,13 @@ look(const MoseRings *rings, guint i, Part *ret, GError **error)
 {
     guint64 head =
         __atomic_load_n(&mose_ring_at(rings->file, i)->head, __ATOMIC_ACQUIRE);
-    /* Not by the header, which the other process can write. */
-    gsize first = ((gsize)rings->n_vcpus + 2) * MOSE_RING_PAGE + i * rings->words * 8;
 
-    *ret = (Part){ .words = (const guint64 *)(gpointer)((guint8 *)rings->file + first),
-                   .mask = rings->words - 1,
-                   .at = rings->tails[i],
-                   .end = head };
+    *ret = (Part){
+        .words = mose_ring_words(rings->file, rings->n_vcpus, rings->words, i),
+        .mask = rings->words - 1,
+        .at = rings->tails[i],
+        .end = head,
+    };
     if (head < ret->at || head - ret->at > rings->words)
         return broken("a ring has more than fits into it", error);
     return TRUE;
@@ -139,7 +136,6 @@ read_code(MoseRings *rings, Part *part, const MoseRingSink *sink, gpointer data,
     guint8 sizes[MAX_INSNS], bytes[MAX_CODE];
     guint64 word = take(part), address, sum = 0;
     gsize n = word >> 8 & G_MAXUINT16, len = word >> 24 & 0xffffff;
-    guint16 n_insns = n;
 
     if ((word & 0xff) != MOSE_EVENT_CODE || n == 0 || n > MAX_INSNS || len > MAX_CODE ||
         left(part) < 1 + (n + 7) / 8 + (len + 7) / 8)
@@ -151,7 +147,6 @@ read_code(MoseRings *rings, Part *part, const MoseRingSink *sink, gpointer data,
         sum += sizes[i];
     if (sum != len || memchr(sizes, 0, n))
         return broken("code with instructions of other sizes", error);
-    g_array_append_val(rings->n_insns, n_insns);
     sink->code(data, rings->n_blocks++, address, n, sizes, bytes, len);
     return TRUE;
 }

@@ -10,6 +10,9 @@
 #include "util/error.h"
 #include "util/fd.h"
 
+/* How often it is looked whether all is written. */
+#define REST_POLL_US 500
+
 struct TracePacker {
     MoseFd fd;
     char *what;
@@ -18,6 +21,7 @@ struct TracePacker {
     GAsyncQueue *free, *given; /* TraceDraft */
     TraceDraft *last;          /* given, it ends the thread */
     GPtrArray *drafts;
+    gint n_given; /* and not written yet; atomic */
     /* The thread's, while it runs. */
     ZSTD_CCtx *zstd;
     GByteArray *raw, *packed;
@@ -128,6 +132,7 @@ run(gpointer data)
         if (!trace_packer_has_failed(packer) && !write_draft(packer, draft, &error))
             trace_packer_keep(packer, error);
         g_async_queue_push(packer->free, draft);
+        g_atomic_int_add(&packer->n_given, -1);
     }
     return NULL;
 }
@@ -206,7 +211,15 @@ trace_packer_take(TracePacker *packer)
 void
 trace_packer_give(TracePacker *packer, TraceDraft *draft)
 {
+    g_atomic_int_inc(&packer->n_given);
     g_async_queue_push(packer->given, draft);
+}
+
+void
+trace_packer_rest(TracePacker *packer)
+{
+    while (g_atomic_int_get(&packer->n_given) > 0)
+        g_usleep(REST_POLL_US);
 }
 
 /* --- the end --- */

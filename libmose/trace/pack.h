@@ -23,6 +23,10 @@ TraceDraft *trace_packer_take(TracePacker *packer);
 /* Have it written, after those that were given before, and be free again. */
 void trace_packer_give(TracePacker *packer, TraceDraft *draft);
 
+/* Wait until all that was given is written: the thread does nothing from then on, and
+ * holds nothing, until more is given. */
+void trace_packer_rest(TracePacker *packer);
+
 /* An error that was met first; of the thread, or kept here. Later ones are not told of.
  * What is given after one is dropped. */
 gboolean trace_packer_check(TracePacker *packer, GError **error);

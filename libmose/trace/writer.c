@@ -28,6 +28,12 @@ trace_writer_bad(MoseTraceWriter *writer, const char *format, ...)
     va_end(args);
 }
 
+void
+mose_trace_writer_rest(MoseTraceWriter *writer)
+{
+    trace_packer_rest(writer->packer);
+}
+
 gboolean
 mose_trace_writer_check(const MoseTraceWriter *writer, GError **error)
 {
@@ -76,9 +82,8 @@ mose_trace_writer_new(int take_fd, const char *what, const MoseTraceInfo *info,
     return g_steal_pointer(&writer);
 }
 
-MoseTraceWriter *
-mose_trace_create(const char *path, const MoseTraceInfo *info, int level,
-                  GError **error)
+int
+mose_trace_make_file(const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -87,6 +92,15 @@ mose_trace_create(const char *path, const MoseTraceInfo *info, int level,
                     "%s is there already; remove it, or name another file", path);
     else if (fd < 0)
         mose_error_set_errno(error, errno, "cannot make %s", path);
+    return fd;
+}
+
+MoseTraceWriter *
+mose_trace_create(const char *path, const MoseTraceInfo *info, int level,
+                  GError **error)
+{
+    int fd = mose_trace_make_file(path, error);
+
     return fd < 0 ? NULL : mose_trace_writer_new(fd, path, info, level, error);
 }
 

@@ -33,6 +33,10 @@ typedef struct MoseTraceWriter MoseTraceWriter;
 MoseTraceWriter *mose_trace_create(const char *path, const MoseTraceInfo *info,
                                    int level, GError **error);
 
+/* The file alone, empty, for who has something to do before it is written; -1 and the
+ * same errors. */
+int mose_trace_make_file(const char *path, GError **error);
+
 /* The same in the empty file @take_fd, which is taken over, and called @what in errors.
  */
 MoseTraceWriter *mose_trace_writer_new(int take_fd, const char *what,
@@ -44,6 +48,10 @@ MoseTraceWriter *mose_trace_writer_new(int take_fd, const char *what,
  */
 void mose_trace_writer_free(MoseTraceWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MoseTraceWriter, mose_trace_writer_free)
+
+/* Wait until the writer's thread has nothing to do. It does nothing, and holds no lock,
+ * until more is said: this process may fork(2). */
+void mose_trace_writer_rest(MoseTraceWriter *writer);
 
 /* FALSE and the first error, if there was one; cheap. */
 gboolean mose_trace_writer_check(const MoseTraceWriter *writer, GError **error);

@@ -94,8 +94,8 @@ world_init(World *world, gint64 patience_us)
                        MAP_SHARED, mose_rings_fd(world->rings), 0);
     g_assert_true(world->file != MAP_FAILED);
     for (guint i = 0; i < VCPUS; i++)
-        producer_init(&world->vcpus[i], world->file, i, patience_us);
-    producer_init(&world->code, world->file, VCPUS, patience_us);
+        producer_init(&world->vcpus[i], world->file, VCPUS, WORDS, i, patience_us);
+    producer_init(&world->code, world->file, VCPUS, WORDS, VCPUS, patience_us);
     world->told = g_string_new(NULL);
     producer_recording = TRUE;
 }
@@ -213,6 +213,24 @@ test_patience(void)
     start = g_get_monotonic_time();
     g_assert_false(producer_has_room(&world.vcpus[0], 1));
     g_assert_cmpint(g_get_monotonic_time() - start, >=, 200000);
+    /* Once, and again only after somebody has read. */
+    start = g_get_monotonic_time();
+    for (int i = 0; i < 1000; i++)
+        g_assert_false(producer_has_room(&world.vcpus[0], 1));
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 150000);
+    put_code(&world);
+    read_all(&world);
+    while (world.vcpus[0].head < 2 * WORDS) {
+        g_assert_true(producer_has_room(&world.vcpus[0], 1));
+        producer_put(&world.vcpus[0], MOSE_EVENT_BLOCK);
+    }
+    start = g_get_monotonic_time();
+    g_assert_false(producer_has_room(&world.vcpus[0], 1));
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, 200000);
+    mose_ring_at(world.file, 0)->tail = 2 * WORDS;
+    g_assert_true(producer_has_room(&world.vcpus[0], 1));
+    while (world.vcpus[0].head < 3 * WORDS)
+        producer_put(&world.vcpus[0], MOSE_EVENT_BLOCK);
     producer_recording = FALSE;
     start = g_get_monotonic_time();
     g_assert_false(producer_has_room(&world.vcpus[0], 1));

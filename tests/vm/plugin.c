@@ -298,6 +298,37 @@ test_slow_reader(void)
     g_array_unref(plan.ranges);
 }
 
+/* One that stands still holds the guest up once, for as long as was said, and not at
+ * each block. */
+static void
+test_stuck_reader(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VmGuest) guest = NULL;
+    g_autoptr(MoseGuest) opened = NULL;
+    g_autoptr(MoseSession) session = NULL;
+    g_autoptr(Told) told = told_new();
+    MosePlan plan = plan_of(KERNEL_FIRST, G_MAXUINT64, TRUE);
+    gint64 begin;
+
+    if (vm_cannot_run())
+        return;
+    guest = emulated("plugin-stuck", "");
+    opened = locked(guest);
+    plan.patience_ms = 1000;
+    session = mose_session_begin(opened, &plan, WORDS, &error);
+    g_assert_no_error(error);
+    begin = g_get_monotonic_time();
+    for (int i = 0; i < 5; i++)
+        json_object_unref(vm_assert_healthy(guest));
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 15 * G_USEC_PER_SEC);
+    g_assert_true(mose_session_end(session, &sink, told, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(told->n_lost, >, 1000);
+    json_object_unref(vm_assert_healthy(guest));
+    g_array_unref(plan.ranges);
+}
+
 /* A vCPU that never idles has it come and go as well: with other plans each time. */
 static void
 test_often(void)
@@ -427,6 +458,7 @@ main(int argc, char **argv)
     vm_setup();
     g_test_add_func("/plugin/kernel", test_kernel);
     g_test_add_func("/plugin/slow-reader", test_slow_reader);
+    g_test_add_func("/plugin/stuck-reader", test_stuck_reader);
     g_test_add_func("/plugin/often", test_often);
     g_test_add_func("/plugin/killed", test_killed);
     g_test_add_func("/plugin/refused", test_refused);

@@ -367,7 +367,8 @@ test_refused(void)
 static void
 test_killed(void)
 {
-    g_autofree char *path = vm_path("killed.trace");
+    g_autofree char *path = vm_path("killed.trace"), *none = vm_path("none.trace"),
+                    *err = NULL;
     const char *const words[] = { g_getenv("MOSE"), "trace", "traced", "-m",
                                   "--level",        "1",     "-o",     path,
                                   "--patience",     "60000", NULL };
@@ -391,6 +392,10 @@ test_killed(void)
     g_assert_false(mose_trace_is_whole(trace, NULL));
     g_assert_cmpint(vm_mose(NULL, NULL, "virtualize", "traced", NULL), ==, 0);
     json_object_unref(vm_assert_healthy(traced_guest()));
+    /* There it cannot be traced, and no file is left of the try. */
+    g_assert_cmpint(vm_mose(NULL, &err, "trace", "traced", "-o", none, NULL), ==, 1);
+    g_assert_nonnull(strstr(err, "is not in the emulator"));
+    g_assert_false(g_file_test(none, G_FILE_TEST_EXISTS));
 }
 
 int
