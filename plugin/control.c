@@ -13,6 +13,7 @@
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/line.h"
 
 #define MAX_LINE (256 * 1024)
 
@@ -62,19 +63,6 @@ fill(Client *client)
     take_passed(client, &message);
     g_string_append_len(client->input, buffer, n);
     return TRUE;
-}
-
-static char *
-take_line(Client *client)
-{
-    const char *end = memchr(client->input->str, '\n', client->input->len);
-    char *line;
-
-    if (!end)
-        return NULL;
-    line = g_strndup(client->input->str, end - client->input->str);
-    g_string_erase(client->input, 0, end - client->input->str + 1);
-    return line;
 }
 
 /* Takes @answer over. A client that does not read has gone. */
@@ -181,7 +169,7 @@ serve(Client *client)
     gboolean armed = FALSE, here = TRUE;
 
     while (here) {
-        g_autofree char *line = take_line(client);
+        g_autofree char *line = mose_line_take(client->input);
 
         here = line ? handle(client, line, &armed) : fill(client);
     }

@@ -11,6 +11,7 @@
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/json.h"
+#include "util/line.h"
 #include "util/unix-socket.h"
 
 /* An answer that waits for no vCPU. */
@@ -66,19 +67,6 @@ ask(MosePlugin *plugin, JsonObject *request, int rings_fd, GError **error)
            gone(plugin, error);
 }
 
-static char *
-take_line(MosePlugin *plugin)
-{
-    const char *end = memchr(plugin->input->str, '\n', plugin->input->len);
-    char *line;
-
-    if (!end)
-        return NULL;
-    line = g_strndup(plugin->input->str, end - plugin->input->str);
-    g_string_erase(plugin->input, 0, end - plugin->input->str + 1);
-    return line;
-}
-
 static gboolean
 fill(MosePlugin *plugin, gint64 deadline, GError **error)
 {
@@ -110,7 +98,7 @@ receive(MosePlugin *plugin, int timeout_ms, GError **error)
     g_autofree char *line = NULL;
     g_autoptr(JsonObject) answer = NULL;
 
-    while (!(line = take_line(plugin)))
+    while (!(line = mose_line_take(plugin->input)))
         if (!fill(plugin, deadline, error))
             return NULL;
     answer = mose_json_parse(line, -1, "the emulator's answer", error);

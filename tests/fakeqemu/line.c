@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "util/fd.h"
+#include "util/line.h"
 
 void
 fake_line_init(FakeLine *line, int fd)
@@ -53,14 +54,7 @@ fake_line_fill(FakeLine *line)
 char *
 fake_line_take(FakeLine *line)
 {
-    const char *end = memchr(line->input->str, '\n', line->input->len);
-    char *text;
-
-    if (!end)
-        return NULL;
-    text = g_strndup(line->input->str, end - line->input->str);
-    g_string_erase(line->input, 0, end - line->input->str + 1);
-    return text;
+    return mose_line_take(line->input);
 }
 
 char *

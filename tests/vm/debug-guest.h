@@ -31,8 +31,9 @@ gboolean debug_has_file(void);
 /* The guardians of this world's commands (pid_t); free with g_array_unref(). */
 GArray *debug_guardians(void);
 
-/* Nothing of a session is left within DEBUG_LIMIT_US: no stub, no file, no guardian;
- * and QEMU says that its state is @wanted. Returns the microseconds it took. */
+/* Nothing of a session is left within DEBUG_LIMIT_US: no stub, no file, and QEMU says
+ * that its state is @wanted; and DEBUG_LEAVE_US later no guardian. Returns the
+ * microseconds that the former took. */
 gint64 debug_assert_healed(const char *wanted);
 
 /* Nothing stops it again, although the functions are called all the time; and it is

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "analysis/session.h"
+#include "lib/plugin.h"
 #include "lib/vm.h"
 #include "util/error.h"
 #include "vmi/linux/linux.h"
@@ -227,7 +228,7 @@ test_kernel(void)
     MosePlan plan = plan_of(KERNEL_FIRST, G_MAXUINT64, TRUE);
     guint same = 0, other = 0;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     guest = emulated("plugin-kernel", "");
     opened = locked(guest);
@@ -280,7 +281,7 @@ test_slow_reader(void)
     g_autoptr(Told) told = told_new();
     MosePlan plan = plan_of(0, G_MAXUINT64, TRUE);
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     guest = emulated("plugin-slow", "");
     opened = locked(guest);
@@ -311,7 +312,7 @@ test_stuck_reader(void)
     MosePlan plan = plan_of(KERNEL_FIRST, G_MAXUINT64, TRUE);
     gint64 begin;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     guest = emulated("plugin-stuck", "");
     opened = locked(guest);
@@ -343,7 +344,7 @@ test_often(void)
     int rounds = g_test_slow() ? 1000 : 100;
     gint64 still_us = 0;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     guest = emulated("plugin-often", "-smp 4");
     vm_shell(guest, load);
@@ -390,7 +391,7 @@ test_killed(void)
     g_autoptr(GError) error = NULL;
     MosePlan plan = plan_of(0, G_MAXUINT64, TRUE);
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     guest = emulated("plugin-killed", "");
     plan.patience_ms = 60000;
@@ -433,7 +434,7 @@ test_refused(void)
     g_autoptr(VmGuest) guest = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     guest = vm_guest_new("plugin-refused");
     vm_run(guest, "--accel tcg", "", "");

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/plugin.h"
 #include "lib/vm.h"
 #include "trace/reader.h"
 #include "util/json.h"
@@ -206,7 +207,7 @@ test_way(void)
     guint64 instructions = 0;
     Ways ways = { 0 };
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     vm_shell(traced_guest(),
              "for i in 1 2 3 4; do ls -lR /etc /bin; done >/dev/null &");
@@ -287,7 +288,7 @@ test_task(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *pid = NULL, *path = NULL;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     pid = vm_shell_output(traced_guest(),
                           "sh -c 'while :; do :; done' & sh -c 'while :; do :; done' "
@@ -325,7 +326,7 @@ test_until(void)
     g_auto(GStrv) lines = NULL;
     guint n = 0;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     path = make_trace(traced_guest(), "until.trace", options, &told);
     g_assert_cmpint(mose_json_int(told, "instructions", 0), >=, 20000);
@@ -345,7 +346,7 @@ test_refused(void)
 {
     g_autofree char *path = vm_path("there.trace"), *err = NULL;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     traced_guest();
     g_assert_true(g_file_set_contents(path, "mine", -1, NULL));
@@ -377,7 +378,7 @@ test_killed(void)
     GPid pid;
     int status;
 
-    if (vm_cannot_run())
+    if (plugin_cannot_run())
         return;
     traced_guest();
     g_assert_true(g_spawn_async(NULL, (char **)words, NULL, G_SPAWN_DO_NOT_REAP_CHILD,
